@@ -1,0 +1,33 @@
+"""What can go wrong, by who is to blame.
+
+    ThinwireError
+    ├── SettingsError   the operator: a setting that cannot be
+    ├── LinkError       the way between device and coordinator
+    └── TaskError       the training code of a task
+
+A peer's misbehaviour is not here: it is a value that is counted, never a traceback.
+"""
+
+
+class ThinwireError(Exception):
+    """Anything that thinwire raises on purpose."""
+
+
+class SettingsError(ThinwireError):
+    """Settings that cannot be; `problems` holds one sentence for each of them."""
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+    def located(self, origin: str) -> "SettingsError":
+        """The same problems, each with the file it is in."""
+        return SettingsError(*(f"{origin}: {problem}" for problem in self.problems))
+
+
+class LinkError(ThinwireError):
+    """The coordinator cannot be reached, or the way to it broke."""
+
+
+class TaskError(ThinwireError):
+    """A task that cannot be found, loaded or run."""

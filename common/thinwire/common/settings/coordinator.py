@@ -1,0 +1,196 @@
+"""The coordinator's settings."""
+
+from collections.abc import Iterator
+from typing import Literal
+
+import msgspec
+
+from thinwire.common.errors import SettingsError
+from thinwire.common.settings.kinds import (
+    Address,
+    ClassPath,
+    Count,
+    CountOrNone,
+    Decay,
+    Duration,
+    NotNegative,
+    OptionalAddress,
+    Positive,
+    Section,
+    Seed,
+    Share,
+    ShareAboveZero,
+    Size,
+)
+from thinwire.common.settings.shared import Logs, Tls, refuse_plain_text
+
+
+def _not_plain(value: object, key: str) -> Iterator[str]:
+    """A sentence for each parameter that could not travel to the devices as JSON, such as a date."""
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield from _not_plain(item, f"{key}.{name}")
+    elif isinstance(value, list):
+        for place, item in enumerate(value):
+            yield from _not_plain(item, f"{key}[{place}]")
+    elif (
+        not isinstance(value, (bool, int, float, str))
+        or value in (float("inf"), float("-inf"))
+        or value != value
+    ):
+        yield f"{key} is {value}; it must be text, a finite number, true, false, a list or a table of these"
+
+
+class Listen(Section, frozen=True, kw_only=True):
+    """Where devices, operators and Prometheus reach the coordinator."""
+
+    # Devices and `thinwire status` dial this.
+    address: Address = "127.0.0.1:8470"
+    # Prometheus metrics and health checks; "" is off.
+    metrics: OptionalAddress = "127.0.0.1:9470"
+    # Allow plain text beyond this machine.
+    insecure: bool = False
+
+
+class TaskChoice(Section, frozen=True, kw_only=True):
+    """What is trained."""
+
+    # Id of a built-in task, or of one in [tasks].
+    id: str = "watch"
+    # What the task's constructor takes, by name.
+    params: dict[str, object] = msgspec.field(default_factory=dict)
+    # Seed of the first model.
+    seed: Seed = 1
+
+    def __post_init__(self) -> None:
+        problems = tuple(_not_plain(self.params, "task.params"))
+        if problems:
+            raise SettingsError(*problems)
+
+
+class Training(Section, frozen=True, kw_only=True):
+    """How a device trains between two deltas."""
+
+    # Steps of the optimiser from one delta to the next.
+    local_steps: Count = 10
+    # Deltas that a device may have on their way; when it is full, training goes on into the next one.
+    window: Count = 8
+    # Weight of a device's own pending deltas in the model that it trains; 0.5 is stable for every delay.
+    omega: Share = 0.5
+    # Train while deltas and commits travel; false waits for each answer.
+    overlap: bool = True
+    # The device's optimiser.
+    optimizer: Literal["sgd", "adam"] = "sgd"
+    # Its learning rate.
+    learning_rate: Positive = 0.05
+    # Its momentum; for "sgd".
+    momentum: Decay = 0.0
+
+
+class Density(Section, frozen=True, kw_only=True):
+    """How much of an update travels, and how precisely."""
+
+    # Share of the parameters in a delta, device to coordinator.
+    up: ShareAboveZero = 0.05
+    # Share of the parameters in a commit, coordinator to devices.
+    down: ShareAboveZero = 0.1
+    # How values travel up: 4 bits on a logarithmic scale, half or full precision.
+    values: Literal["log3", "fp16", "fp32"] = "log3"
+    # How values travel down.
+    values_down: Literal["log3", "fp16", "fp32"] = "log3"
+
+
+class Aggregation(Section, frozen=True, kw_only=True):
+    """How deltas become a commit."""
+
+    # Commit after `buffer` deltas, after a round of `quorum`, or after each delta.
+    mode: Literal["buffered", "sync", "async"] = "buffered"
+    # Deltas in a commit; for "buffered".
+    buffer: Count = 3
+    # Share of the connected devices whose delta closes a round; for "sync".
+    quorum: ShareAboveZero = 0.8
+    # How long a round waits for its quorum; for "sync".
+    deadline: Duration = 30.0
+    # Average a coordinate over the devices that sent it, or over all.
+    denominator: Literal["covered", "all"] = "covered"
+    # Devices count the same, or by how many examples they have.
+    weights: Literal["uniform", "examples"] = "uniform"
+    # Whether an old delta counts less.
+    staleness: Literal["none", "polynomial"] = "none"
+    # Weight (1 + staleness) ** -power; for "polynomial".
+    staleness_power: NotNegative = 0.5
+    # Versions behind at which a delta is rejected.
+    max_staleness: CountOrNone = 200
+    # Step of the model along the averaged delta.
+    server_learning_rate: Positive = 1.0
+    # Momentum of that step.
+    server_momentum: Decay = 0.0
+    # Longest Euclidean norm of a delta; longer ones are scaled down; 0 is off.
+    clip_norm: NotNegative = 0.0
+    # Training starts when so many devices have subscribed.
+    min_devices: Count = 1
+
+
+class Limits(Section, frozen=True, kw_only=True):
+    """What the coordinator never exceeds, whatever devices send."""
+
+    # Devices connected at one time.
+    max_devices: Count = 2000
+    # Longest packed delta.
+    max_delta_bytes: Size = 32 * 2**20
+    # Memory for deltas that are still arriving, over all devices.
+    staged_bytes: Size = 256 * 2**20
+
+    def __post_init__(self) -> None:
+        if self.staged_bytes < self.max_delta_bytes:
+            raise SettingsError(
+                f"limits.staged_bytes is {self.staged_bytes};"
+                f" it must hold one delta of limits.max_delta_bytes = {self.max_delta_bytes}"
+            )
+
+
+class Stop(Section, frozen=True, kw_only=True):
+    """When training is finished; without a limit it goes on until it is stopped."""
+
+    # Accuracy of the evaluated model at which training is finished; 0 is none.
+    target_accuracy: Share = 0.0
+    # Commits after which training is finished; 0 is none.
+    max_commits: CountOrNone = 0
+    # Evaluations in a row that must be at or above the target.
+    patience: Count = 2
+
+
+class Evaluation(Section, frozen=True, kw_only=True):
+    """The evaluator: a child process that runs the task's `evaluate` on the current model."""
+
+    # Whether there is one.
+    enabled: bool = True
+    # Commits between two evaluations, at least.
+    every_commits: Count = 1
+    # Interpreter that runs it; "" is the coordinator's own.
+    python: str = ""
+
+
+class CoordinatorSettings(Section, frozen=True, kw_only=True):
+    """Everything that the coordinator can be told."""
+
+    listen: Listen = Listen()
+    tls: Tls = Tls()
+    task: TaskChoice = TaskChoice()
+    # Tasks of your own, id = "module:Class"; built-in ones are always known.
+    tasks: dict[str, ClassPath] = msgspec.field(default_factory=dict)
+    training: Training = Training()
+    density: Density = Density()
+    aggregation: Aggregation = Aggregation()
+    limits: Limits = Limits()
+    stop: Stop = Stop()
+    evaluation: Evaluation = Evaluation()
+    logs: Logs = Logs()
+
+    def __post_init__(self) -> None:
+        refuse_plain_text("listen", self.listen.address, self.tls, self.listen.insecure)
+        if self.stop.target_accuracy and not self.evaluation.enabled:
+            raise SettingsError(
+                f"stop.target_accuracy is {self.stop.target_accuracy}, but nothing measures accuracy;"
+                " set evaluation.enabled = true, or stop.target_accuracy = 0"
+            )
