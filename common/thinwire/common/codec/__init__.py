@@ -1,0 +1,23 @@
+"""From a vector to few bytes and back: select, quantise, pack; unpack. The bytes are described in docs/wire.md."""
+
+from thinwire.common.codec.blob import Packet, Unpacked, pack, unpack
+from thinwire.common.codec.errors import CodecError, Reason
+from thinwire.common.codec.limits import Limits
+from thinwire.common.codec.quantise import Quantised, ValueCode, quantise
+from thinwire.common.codec.select import add_and_select, kept_of, select
+
+__all__ = [
+    "CodecError",
+    "Limits",
+    "Packet",
+    "Quantised",
+    "Reason",
+    "Unpacked",
+    "ValueCode",
+    "add_and_select",
+    "kept_of",
+    "pack",
+    "quantise",
+    "select",
+    "unpack",
+]
