@@ -52,7 +52,7 @@ def loads(text: str, kind: type[_S], overrides: Sequence[str] = (), origin: str 
     for override in overrides:
         _override(table, override, problems)
     settings = _read_section(table, kind, "", problems)
-    if settings is None:
+    if settings is None or problems:
         raise SettingsError(*problems).located(origin)
     return settings
 

@@ -48,6 +48,11 @@ def allowed(hint: Any) -> str:
     return f"{words}, {bounds}" if bounds else words
 
 
+def form_of(hint: Any) -> Form | None:
+    """The written form of a key's values, if it has one."""
+    return _form(_unwrap(hint)[1])
+
+
 def _unwrap(hint: Any) -> tuple[Any, tuple[Meta, ...]]:
     if get_origin(hint) is not Annotated:
         return hint, ()

@@ -1,0 +1,175 @@
+"""A wrong settings file gets one answer with everything that is wrong, and what to write instead."""
+
+from pathlib import Path
+
+import pytest
+
+from thinwire.common.errors import SettingsError
+from thinwire.common.settings import AgentSettings, CoordinatorSettings, load, loads, to_toml
+
+NAMED = '[device]\nname = "pi4-shed"\n'
+
+
+def problems_of(text: str, kind: type[AgentSettings] | type[CoordinatorSettings]) -> list[str]:
+    with pytest.raises(SettingsError) as caught:
+        loads(text, kind, origin="fleet.toml")
+    prefixes = {problem.partition(": ")[0] for problem in caught.value.problems}
+    assert prefixes == {"fleet.toml"}, "each problem names the file"
+    return [problem.partition(": ")[2] for problem in caught.value.problems]
+
+
+def test_an_empty_file_makes_a_coordinator_that_works() -> None:
+    settings = loads("", CoordinatorSettings)
+    assert settings.training.omega == 0.5
+    assert settings.aggregation.deadline == 30.0
+    assert settings.limits.max_delta_bytes == 32 * 1024 * 1024
+
+
+def test_an_agent_needs_only_a_name() -> None:
+    assert loads(NAMED, AgentSettings).device.name == "pi4-shed"
+    assert problems_of("", AgentSettings) == ["device.name is missing; it has no default"]
+    assert problems_of("[device]", AgentSettings) == ["device.name is missing; it has no default"]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("[trainning]", "trainning is no section; did you mean training?"),
+        ("[density]\nUP = 0.1", "density.UP is no key; did you mean density.up?"),
+        ("[density]\nqqq = 1", "density.qqq is no key; known are up, down, values, values_down"),
+        ("density = 0.1", "density is 0.1; it must be a section, [density]"),
+        ("[density]\nup = 1.5", "density.up is 1.5; it must be a number, above 0 and at most 1"),
+        ("[density]\nup = nan", "density.up is NaN; it must be a number, above 0 and at most 1"),
+        ('[density]\nvalues = "fp17"',
+         'density.values is "fp17"; it must be "log3" or "fp16" or "fp32"; did you mean "fp16"?'),
+        ("[density]\nvalues = 16", 'density.values is 16; it must be "log3" or "fp16" or "fp32"'),
+        ("[training]\nwindow = 0", "training.window is 0; it must be a whole number, at least 1"),
+        ("[training]\nwindow = 8.0", "training.window is 8.0; it must be a whole number, at least 1"),
+        ("[training]\nwindow = true", "training.window is true; it must be a whole number, at least 1"),
+        ('[training]\noverlap = "yes"', 'training.overlap is "yes"; it must be true or false'),
+        ('[aggregation]\ndeadline = "soon"',
+         'aggregation.deadline is "soon"; it must be a duration such as "30s" or "500ms",'
+         " or a number of seconds, above 0"),
+        ("[aggregation]\ndeadline = 0",
+         'aggregation.deadline is 0; it must be a duration such as "30s" or "500ms",'
+         " or a number of seconds, above 0"),
+        ('[limits]\nmax_devices = "2"', 'limits.max_devices is "2"; it must be a whole number, at least 1'),
+        ('[listen]\naddress = "8470"',
+         'listen.address is "8470"; it must be HOST:PORT, for example "127.0.0.1:8470"'),
+        ('[tasks]\nbees = "bees.py"', 'tasks.bees is "bees.py"; it must be "module:Class"'),
+        ("[task]\nparams = 3", "task.params is 3; it must be a table"),
+        ("[task.params]\nday = 2026-03-01",
+         "task.params.day is 2026-03-01; it must be text, a finite number, true, false,"
+         " a list or a table of these"),
+    ],
+)  # fmt: skip
+def test_a_wrong_key_or_value_is_named_with_what_is_allowed(text: str, problem: str) -> None:
+    assert problems_of(text, CoordinatorSettings) == [problem]
+
+
+def test_all_problems_of_a_file_come_at_once() -> None:
+    text = '[trainning]\n[density]\nup = 2\nvales = 1\n[tls]\nca = "ca.pem"\n[limits]\nstaged_bytes = "1MiB"'
+    keys = [problem.split(" ")[0] for problem in problems_of(text, CoordinatorSettings)]
+    assert keys == ["trainning", "tls.cert", "tls.key", "density.vales", "density.up", "limits.staged_bytes"]
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("[device]\nname = 'Pi 4'", "device.name"),
+        ("[device]\nname = ''", "device.name"),
+        ("[device]\nname = 'a\\n'", "device.name"),
+        ("[device]\nname = 'a'\nshard = 3\nshards = 3", "device.shard"),
+        (NAMED + "[link]\nbackoff_base = '2min'", "link.backoff_cap"),
+        (NAMED + "[metrics]\naddress = '0.0.0.0:9464'", "metrics.address"),
+        (NAMED + "[coordinator]\naddress = 'fleet.example.org:443'", "coordinator.address"),
+    ],
+)
+def test_keys_that_cannot_stand_together_are_named(text: str, key: str) -> None:
+    (problem,) = problems_of(text, AgentSettings)
+    assert problem.startswith(f"{key} is ")
+
+
+def test_plain_text_stays_on_this_machine_unless_asked() -> None:
+    (problem,) = problems_of('[listen]\naddress = "0.0.0.0:8470"', CoordinatorSettings)
+    assert "listen.insecure = true" in problem
+    settings = loads('[listen]\naddress = "0.0.0.0:8470"\ninsecure = true', CoordinatorSettings)
+    assert settings.listen.insecure
+    tls = '[tls]\nca = "a"\ncert = "b"\nkey = "c"\n'
+    assert loads(tls + '[listen]\naddress = "0.0.0.0:8470"', CoordinatorSettings).tls.enabled
+
+
+def test_a_target_that_nobody_measures_is_refused() -> None:
+    text = "[stop]\ntarget_accuracy = 0.9\n[evaluation]\nenabled = false"
+    (problem,) = problems_of(text, CoordinatorSettings)
+    assert problem.startswith("stop.target_accuracy is 0.9")
+
+
+def test_durations_and_sizes_may_be_numbers() -> None:
+    text = '[aggregation]\ndeadline = 90\n[limits]\nmax_delta_bytes = 1000\nstaged_bytes = "64KiB"'
+    settings = loads(text, CoordinatorSettings)
+    assert settings.aggregation.deadline == 90.0
+    assert (settings.limits.max_delta_bytes, settings.limits.staged_bytes) == (1000, 65536)
+
+
+def test_overrides_are_read_after_the_file() -> None:
+    overrides = (
+        "density.up=0.2",
+        "training.optimizer=adam",
+        'aggregation.deadline="5s"',
+        "task.params.width=8",
+    )
+    settings = loads("[density]\nup = 0.1", CoordinatorSettings, overrides)
+    assert settings.density.up == 0.2
+    assert settings.training.optimizer == "adam"
+    assert settings.aggregation.deadline == 5.0
+    assert settings.task.params == {"width": 8}
+
+
+@pytest.mark.parametrize("override", ["density.up", "up=0.2", "=", "density.up.x=1", ".=1"])
+def test_an_override_that_sets_nothing_is_refused(override: str) -> None:
+    with pytest.raises(SettingsError):
+        loads("[density]\nup = 0.1", CoordinatorSettings, (override,))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        CoordinatorSettings(),
+        loads('[task]\nid = "bees"\nparams = { "a b" = [1, 2.5, true], "ä" = "\\"\\n\\u007f" }\n'
+              '[tasks]\nbees = "apiary.bees:Bees"\n[aggregation]\ndeadline = 0.0001234567890123',
+              CoordinatorSettings),
+        loads(NAMED + '[link]\nkeepalive = "2min"\nbackoff_base = 0.1', AgentSettings),
+    ],
+)  # fmt: skip
+def test_what_is_written_reads_back_the_same(settings: CoordinatorSettings | AgentSettings) -> None:
+    assert loads(to_toml(settings), type(settings)) == settings
+
+
+def test_settings_do_not_change_after_they_are_read() -> None:
+    with pytest.raises(AttributeError):
+        CoordinatorSettings().training.window = 9  # type: ignore[misc]  # that is the point
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "cannot be read: No such file"),
+        (b"[density", "is not TOML"),
+        (b"\xff\xfe", "is not UTF-8"),
+        (b"#" * (1 << 21), "is longer than"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | None, reason: str) -> None:
+    path = tmp_path / "coordinator.toml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(SettingsError, match=reason) as caught:
+        load(path, CoordinatorSettings)
+    assert str(path) in str(caught.value)
+
+
+def test_a_file_on_disk_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "agent.toml"
+    path.write_text(NAMED)
+    assert load(path, AgentSettings, ["trainer.threads=2"]).trainer.threads == 2
