@@ -52,8 +52,8 @@ class Layout:
     tensors: tuple[TensorSpec, ...]
 
     def __post_init__(self) -> None:
-        if not 1 <= len(self.tensors) <= MAX_TENSORS:
-            raise ValueError(f"a layout has {len(self.tensors)} tensors; it must have 1 to {MAX_TENSORS}")
+        if len(self.tensors) > MAX_TENSORS:
+            raise ValueError(f"a layout has {len(self.tensors)} tensors; at most {MAX_TENSORS} are allowed")
         if len({tensor.name for tensor in self.tensors}) != len(self.tensors):
             raise ValueError("two tensors of a layout have the same name; each needs its own")
         if self.size > MAX_SIZE:
@@ -67,7 +67,7 @@ class Layout:
     @property
     def offsets(self) -> tuple[int, ...]:
         """Where each tensor begins in the flat vector."""
-        return tuple(accumulate((tensor.size for tensor in self.tensors[:-1]), initial=0))
+        return tuple(accumulate((tensor.size for tensor in self.tensors), initial=0))[: len(self.tensors)]
 
     @property
     def hash(self) -> bytes:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from thinwire.common.codec import columns, positions
 from thinwire.common.codec.errors import CodecError, Reason
 from thinwire.common.codec.limits import Limits
-from thinwire.common.codec.quantise import BOOK_SIZE, Quantised, ValueCode, column_size, dequantise
+from thinwire.common.codec.valuecode import BOOK_SIZE, Quantised, ValueCode, column_size, dequantise
 
 MAGIC = b"TWB1"
 VERSION = 1
