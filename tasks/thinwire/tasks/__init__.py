@@ -4,7 +4,8 @@ Importing this package costs neither torch nor numpy, so that an idle agent and 
 name tasks. The modules of concrete tasks do import them.
 """
 
-from thinwire.tasks.registry import BUILTIN, TaskError, load_task
+from thinwire.common.errors import TaskError
+from thinwire.tasks.registry import BUILTIN, load_task, task_path
 from thinwire.tasks.task import Batch, DeviceInfo, Task
 
-__all__ = ["BUILTIN", "Batch", "DeviceInfo", "Task", "TaskError", "load_task"]
+__all__ = ["BUILTIN", "Batch", "DeviceInfo", "Task", "TaskError", "load_task", "task_path"]

@@ -11,6 +11,7 @@ import inspect
 from collections.abc import Iterable, Mapping
 from types import ModuleType
 
+from thinwire.common.errors import TaskError
 from thinwire.tasks.task import Task
 
 BUILTIN: dict[str, str] = {
@@ -21,8 +22,16 @@ BUILTIN: dict[str, str] = {
 }
 
 
-class TaskError(ValueError):
-    """A task that cannot be had: an unknown name, a class that is no Task, parameters it does not take."""
+def task_path(id: str, own: Mapping[str, str]) -> str:
+    """The "module:Class" path of a task id, from the operator's own table or the built-in one.
+
+    Ids come over the network; paths never do, and an id that is in neither table is refused.
+    """
+    known = {**BUILTIN, **own}
+    if id not in known:
+        raise TaskError(f"no task {id!r:.80} is installed here{_nearest(id, known)}; known are {', '.join(known)}, "
+                        'and [tasks] adds more as id = "module:Class"')
+    return known[id]
 
 
 def load_task(path: str, params: Mapping[str, object] | None = None) -> Task:

@@ -1,0 +1,166 @@
+"""The core set in asyncio: events go to it one at a time, its effects go to the link, the trainer and the spool."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+
+from thinwire.client import core
+from thinwire.client.link import GrpcLink
+from thinwire.client.metrics import AgentMetrics
+from thinwire.client.sockets import WireMeter, resident_bytes
+from thinwire.client.spool import Spool
+from thinwire.client.trainer import TrainerProcess
+from thinwire.common import frames
+from thinwire.common.errors import TaskError
+from thinwire.common.exits import Exit
+from thinwire.common.values import FromCoordinator, Report
+
+log = logging.getLogger("thinwire.client")
+
+# How long a last report may take to leave before the agent does.
+FAREWELL_S = 5.0
+METER_EVERY_S = 1.0
+
+
+class Agent:
+    """One device, alive."""
+
+    def __init__(
+        self, decisions: core.AgentCore, link: GrpcLink, spool: Spool, meter: WireMeter, metrics: AgentMetrics
+    ) -> None:
+        self.core, self._link, self._spool, self._meter, self._metrics = (
+            decisions,
+            link,
+            spool,
+            meter,
+            metrics,
+        )
+        self.trainer: TrainerProcess | None = None
+        self._events: asyncio.Queue[core.Event] = asyncio.Queue()
+        self._talk: asyncio.Task[None] | None = None
+        self._quit: core.Quit | None = None
+
+    async def run(self, trainer: TrainerProcess) -> core.Quit:
+        """Live until the core quits or the task is cancelled."""
+        self.trainer = trainer
+        metering = asyncio.create_task(self._keep_metering(), name="meter")
+        try:
+            while self._quit is None:
+                await self._handle(await self._next_event())
+            await self._say_farewell()
+            return self._quit
+        finally:
+            metering.cancel()
+            await self._end_talk()
+            await trainer.stop()
+            await self._link.close()
+            self._spool.close()
+
+    def hear(self, event: core.Event) -> None:
+        """Queue what the trainer or the link has to say."""
+        self._events.put_nowait(event)
+
+    async def _next_event(self) -> core.Event:
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(self.core.deadline):
+                return await self._events.get()
+        return core.Tick()
+
+    async def _handle(self, event: core.Event) -> None:
+        effects = self.core.handle(event, asyncio.get_running_loop().time())
+        self._metrics.connected.set(self.core.live)
+        self._metrics.pending.set(len(self.core.outbox.pending()))
+        for effect in effects:
+            await self._perform(effect)
+
+    async def _perform(self, effect: core.Effect) -> None:  # noqa: C901  # one flat table of effects
+        assert self.trainer is not None
+        match effect:
+            case core.Send():
+                self._link.say(effect.message)
+            case core.Tell():
+                self.trainer.tell(effect.frame, effect.body)
+            case core.Spool():
+                self._spool.write(effect.slice)
+            case core.GiveBase():
+                path = self._spool.finish()
+                self.trainer.tell(frames.Base(path=path, version=effect.version, through=effect.through))
+            case core.SendReport():
+                self._link.say(self._report())
+            case core.StartTrainer():
+                await self._start_trainer(effect)
+            case core.StopTrainer():
+                await self.trainer.stop()
+            case core.Dial():
+                await self._end_talk()
+                self._talk = asyncio.create_task(self._converse(), name="talk")
+            case core.HangUp():
+                self._link.hang_up(effect.reason)
+            case core.Note():
+                log.log(logging.WARNING if effect.level == "warning" else logging.INFO, "%s", effect.message)
+            case core.Quit():
+                self._quit = effect
+
+    async def _start_trainer(self, effect: core.StartTrainer) -> None:
+        assert self.trainer is not None
+        try:
+            await self.trainer.start(effect)
+        except TaskError as error:
+            self._quit = core.Quit(Exit.TRAINING, str(error))
+        except OSError as error:
+            self.hear(core.TrainerLost(f"the interpreter cannot be started: {error}"))
+
+    async def _converse(self) -> None:
+        def heard(word: FromCoordinator) -> None:
+            self.hear(core.Received(word))
+
+        reason = await self._link.talk(lambda: self.hear(core.Opened()), heard)
+        self.hear(core.Closed(reason))
+
+    async def _end_talk(self) -> None:
+        if self._talk is not None:
+            self._talk.cancel()
+            await asyncio.gather(self._talk, return_exceptions=True)
+            self._talk = None
+
+    async def _say_farewell(self) -> None:
+        # gRPC has the words when `drained`; the moment after lets them leave before the call is cancelled.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FAREWELL_S):
+                while self.core.live and not self._link.drained:
+                    await asyncio.sleep(0.05)
+                await asyncio.sleep(0.2)
+
+    # -- figures -----------------------------------------------------------------------------------------------
+
+    async def _keep_metering(self) -> None:
+        while True:
+            self._metrics.report = self._report()
+            await asyncio.sleep(METER_EVERY_S)
+
+    def _report(self) -> Report:
+        assert self.trainer is not None
+        figures, meter = self.core.figures, self.core.meter
+        sent, received = self._meter.sample()
+        return Report(
+            version=max(0, figures.version),
+            checksum=figures.checksum or 0,
+            has_checksum=figures.checksum is not None,
+            wire_sent_bytes=sent,
+            wire_received_bytes=received,
+            rtt_s=self.core.rtt_s,
+            goodput_up=self.core.goodput_up,
+            transfer_s=meter.transfer_s,
+            hidden_s=meter.hidden_s,
+            compute_s=figures.compute_s,
+            wait_s=figures.wait_s,
+            steps=figures.steps,
+            cuts=figures.cuts,
+            residual_norm=figures.residual_norm,
+            delay_steps=figures.delay_steps,
+            trainer_restarts=self.core.trainer_restarts,
+            agent_rss_bytes=resident_bytes(),
+            trainer_rss_bytes=resident_bytes(self.trainer.pid) if self.trainer.pid else 0,
+        )

@@ -1,0 +1,80 @@
+"""`thinwire agent`: from settings to a living device, and down again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import signal
+import sys
+
+import uvloop
+
+from thinwire.client.agent import Agent
+from thinwire.client.core import AgentCore, Quit
+from thinwire.client.link import GrpcLink
+from thinwire.client.metrics import AgentMetrics
+from thinwire.client.sockets import WireMeter
+from thinwire.client.spool import Spool
+from thinwire.client.trainer import TrainerProcess
+from thinwire.common import __version__, http, logs
+from thinwire.common.address import parse_address
+from thinwire.common.backoff import Backoff
+from thinwire.common.errors import LinkError, SettingsError
+from thinwire.common.exits import Exit
+from thinwire.common.settings import AgentSettings
+
+log = logging.getLogger("thinwire.client")
+
+
+def run(settings: AgentSettings) -> int:
+    """Live until a signal, or until there is no point; give the exit code."""
+    logs.setup(settings.logs.level, sys.stderr, settings.logs.json)
+    try:
+        end = uvloop.run(_run(settings))
+    except SettingsError as error:
+        log.error("%s", error)
+        return Exit.SETTINGS
+    except LinkError as error:
+        log.error("%s", error)
+        return Exit.LINK
+    log.log(logging.ERROR if end.exit_code else logging.INFO, "%s", end.message)
+    return end.exit_code
+
+
+async def _run(settings: AgentSettings) -> Quit:
+    metrics = AgentMetrics()
+    agent = build(settings, metrics)
+    living = asyncio.create_task(agent.run(TrainerProcess(settings, agent.hear)), name="agent")
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, living.cancel)
+    page = _serve_metrics(settings, metrics)
+    try:
+        return await living
+    except asyncio.CancelledError:
+        return Quit(0, "told to stop")
+    finally:
+        if page is not None:
+            page.close()
+
+
+def build(settings: AgentSettings, metrics: AgentMetrics) -> Agent:
+    """An agent for these settings, not yet running."""
+    # Jitter must differ between devices that start together; nothing else here is left to chance.
+    dice = random.Random()
+    backoff = Backoff(settings.link.backoff_base, settings.link.backoff_cap)
+    decisions = AgentCore(
+        settings.device.name, __version__, dice, backoff, leave_when_finished=settings.exit.when_finished
+    )
+    meter = WireMeter(parse_address(settings.coordinator.address).port)
+    return Agent(decisions, GrpcLink(settings), Spool(settings.state.dir), meter, metrics)
+
+
+def _serve_metrics(settings: AgentSettings, metrics: AgentMetrics) -> http.Server | None:
+    if not settings.metrics.address:
+        return None
+    at = parse_address(settings.metrics.address)
+    try:
+        return http.serve(metrics.registry, at.host, at.port)
+    except OSError as error:
+        raise LinkError(f"cannot serve metrics on {at}: {error.strerror}; change metrics.address") from None

@@ -1,0 +1,156 @@
+"""What a device knows of the model, and what it owes: the bookkeeping behind overlap and correction.
+
+    base_P      W, the device's exact copy of the published model at `version`
+    pending     F, sealed deltas that are not in the base yet, by number
+    unsent_P    A, the sum of the device's own increments since the last cut
+    residual_P  e, mass that was never sent
+    working_P   w, the vector that the optimiser moves
+
+    step:    w += u;  A += u
+    cut:     a = e + A;  q = quantise(select(a));  e = a - q;  F += q;  A = 0;  w = W + omega * F
+    commit:  W += c;  F -= own deltas that it includes;                       w = W + omega * (F + A)
+    reject:  F -= q;  e += q                                 (or the mass is dropped, and counted as dropped)
+
+The rebase on the right is the correction for delay (Delayed Gradient Averaging, NeurIPS 2021, is omega = 1). At
+omega = 1/2, the smallest weight that is stable for every delay, own pending work counts half until its commit is here.
+What travels is the sum of own increments, never end minus start: between the two a commit may have moved w, and that
+jump belongs to others. Increments are read off as w minus the origin, the w of the last rebase, when they are needed.
+
+Shapes: P parameters, K coordinates of a delta or commit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from thinwire.common import checksum
+from thinwire.common.codec import Quantised, ValueCode, add_and_select, kept_of, quantise
+
+Vector = NDArray[np.float32]
+Index = NDArray[np.int64]
+
+
+class DesyncError(ValueError):
+    """The base cannot go on from here; the device needs a snapshot."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A delta before it is packed: made on version `base`."""
+
+    seq: int
+    base: int
+    index_K: Index
+    quantised: Quantised
+
+
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    index_K: Index
+    value_K: Vector
+    steps: int  # local steps done when it was cut
+
+
+class Replica:
+    """One device's replica; `working_P` is shared with the model that the optimiser moves."""
+
+    def __init__(self, working_P: Vector, omega: float, next_seq: int = 1) -> None:
+        self.working_P = working_P
+        self.omega = omega
+        self.base_P = working_P.copy()
+        self.unsent_P = np.zeros_like(working_P)
+        self.residual_P = np.zeros_like(working_P)
+        self.pending: dict[int, _Pending] = {}
+        self.version = -1
+        self.checksum = 0
+        self.next_seq = next_seq
+        self.dropped = 0.0
+        self.delay_steps = 0
+        self._origin_P = working_P.copy()
+
+    @property
+    def based(self) -> bool:
+        """Whether the replica holds a published version."""
+        return self.version >= 0
+
+    def rebase_on(self, weights_P: Vector, version: int, through: int) -> None:
+        """Take a snapshot as the new base; own deltas up to `through` are settled in it."""
+        self._absorb()
+        self.base_P[:] = weights_P
+        self.version, self.checksum = version, checksum.full(weights_P)
+        self._include(through, steps=0)
+        self._rebase()
+
+    def adopt(self, seq: int, index_K: Index, value_K: Vector, steps: int) -> None:
+        """Carry a delta that an earlier trainer sealed as this one's pending work."""
+        self._absorb()
+        self.pending[seq] = _Pending(index_K, value_K, steps)
+        self.next_seq = max(self.next_seq, seq + 1)
+        self._rebase()
+
+    def cut(self, density: float, code: ValueCode, steps: int) -> Cut:
+        """Seal the largest coordinates of everything unsent; the rest stays in the residual."""
+        self._absorb()
+        index_K = add_and_select(self.residual_P, self.unsent_P, kept_of(density, self.residual_P.size))
+        quantised = quantise(self.residual_P[index_K], code)
+        self.residual_P[index_K] -= quantised.value_K
+        cut = Cut(self.next_seq, self.version, index_K, quantised)
+        self.pending[cut.seq] = _Pending(index_K, quantised.value_K, steps)
+        self.next_seq += 1
+        self._rebase()
+        return cut
+
+    def advance(
+        self, base: int, index_K: Index, value_K: Vector, expected: int | None, through: int, steps: int
+    ) -> None:
+        """Apply the commit made on version `base`; raise DesyncError when it does not follow or the sums differ."""
+        if base != self.version:
+            raise DesyncError(f"a commit on version {base} came to a base of version {self.version}")
+        self._absorb()
+        before = checksum.of(index_K, self.base_P[index_K])
+        self.base_P[index_K] += value_K
+        after = checksum.of(index_K, self.base_P[index_K])
+        self.version += 1
+        self.checksum = (self.checksum - before + after) % 2**64
+        if expected is not None and expected != self.checksum:
+            raise DesyncError(
+                f"version {self.version} has checksum {self.checksum:016x} here, {expected:016x} there"
+            )
+        self._include(through, steps)
+        self._rebase()
+
+    def reject(self, seq: int, *, refund: bool) -> None:
+        """A delta will not change the model: its mass returns to the residual, or is dropped and counted."""
+        delta = self.pending.pop(seq, None)
+        if delta is None:
+            return
+        self._absorb()
+        if refund:
+            self.residual_P[delta.index_K] += delta.value_K
+        else:
+            self.dropped += float(np.abs(delta.value_K).sum())
+        self._rebase()
+
+    def residual_norm(self) -> float:
+        """Euclidean norm of what was never sent."""
+        return float(np.linalg.norm(self.residual_P))
+
+    def _include(self, through: int, steps: int) -> None:
+        for seq in [seq for seq in self.pending if seq <= through]:
+            self.delay_steps = max(0, steps - self.pending.pop(seq).steps)
+
+    def _absorb(self) -> None:
+        # origin becomes the increment, then the new origin: no fourth vector is needed.
+        np.subtract(self.working_P, self._origin_P, out=self._origin_P)
+        self.unsent_P += self._origin_P
+        self._origin_P[:] = self.working_P
+
+    def _rebase(self) -> None:
+        np.multiply(self.unsent_P, np.float32(self.omega), out=self.working_P)
+        self.working_P += self.base_P
+        for delta in self.pending.values():
+            self.working_P[delta.index_K] += np.float32(self.omega) * delta.value_K
+        self._origin_P[:] = self.working_P

@@ -1,0 +1,1 @@
+"""The coordinator: admits deltas, folds them into commits, publishes the commits."""

@@ -1,0 +1,100 @@
+"""Is a delta fit to be used, and why not. Everything is checked before anything is added."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from thinwire.common.codec import CodecError, Limits, Reason, unpack
+from thinwire.common.layout import Layout
+from thinwire.common.statistics import unpack_statistics
+from thinwire.common.values import RejectReason
+
+Vector = NDArray[np.float32]
+
+# A delta this many times the clip norm is no honest outlier.
+REFUSED_CLIP_FACTOR = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A delta that may be folded: made on version `base`, clipped if need be."""
+
+    base: int
+    index_K: NDArray[np.int64]
+    value_K: Vector
+    buffers_B: Vector | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Why not, and whether the device takes the mass back into its residual."""
+
+    reason: RejectReason
+    message: str
+    refund: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admission:
+    """The limits of one training run."""
+
+    layout: Layout
+    buffer_layout: Layout
+    max_kept: int
+    max_bytes: int
+    max_staleness: int
+    clip_norm: float = 0.0
+
+    def judge(self, payload: bytes, buffer_bytes: int, version: int) -> Admitted | Rejected:
+        """Unpack a sealed delta against the model at `version`."""
+        if buffer_bytes > len(payload):
+            return _bad(f"statistics of {buffer_bytes} bytes in a delta of {len(payload)}")
+        split = len(payload) - buffer_bytes
+        limits = Limits(self.layout.hash, self.layout.size, self.max_kept, self.max_bytes)
+        try:
+            delta = unpack(memoryview(payload)[:split], limits)
+            buffers_B = unpack_statistics(payload[split:], self.buffer_layout) if buffer_bytes else None
+        except CodecError as error:
+            return _rejection(error)
+        refused = self._refuse_base(delta.base, version) or self._refuse_norm(delta.value_K)
+        return refused or Admitted(delta.base, delta.index_K, self._clip(delta.value_K), buffers_B)
+
+    def _refuse_base(self, base: int, version: int) -> Rejected | None:
+        if base > version:
+            message = f"made on version {base}, but {version} is the newest"
+            return Rejected(RejectReason.UNKNOWN_VERSION, message, refund=False)
+        if version - base > self.max_staleness:
+            message = f"made on version {base}, {version - base} versions ago; at most {self.max_staleness} are taken"
+            return Rejected(RejectReason.TOO_STALE, message, refund=True)
+        return None
+
+    def _refuse_norm(self, value_K: Vector) -> Rejected | None:
+        limit = REFUSED_CLIP_FACTOR * self.clip_norm
+        if self.clip_norm and (norm := _norm(value_K)) > limit:
+            return Rejected(
+                RejectReason.BAD_VALUES, f"norm {norm:g}; at most {limit:g} is taken", refund=False
+            )
+        return None
+
+    def _clip(self, value_K: Vector) -> Vector:
+        norm = _norm(value_K) if self.clip_norm else 0.0
+        return value_K * np.float32(self.clip_norm / norm) if norm > self.clip_norm else value_K
+
+
+def _norm(value_K: Vector) -> float:
+    return float(np.linalg.norm(value_K.astype(np.float64)))
+
+
+def _bad(message: str) -> Rejected:
+    return Rejected(RejectReason.BAD_FORMAT, message, refund=False)
+
+
+def _rejection(error: CodecError) -> Rejected:
+    kinds = {
+        Reason.WRONG_LAYOUT: RejectReason.WRONG_LAYOUT,
+        Reason.BAD_VALUE: RejectReason.BAD_VALUES,
+    }
+    return Rejected(kinds.get(error.reason, RejectReason.BAD_FORMAT), str(error), refund=False)

@@ -1,0 +1,56 @@
+"""The log of commits, and what to send to a device that stands somewhere in it."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+from thinwire.server.model import Commit
+
+
+@dataclass(frozen=True, slots=True)
+class PackedSnapshot:
+    """A snapshot ready to travel; `through` as in Commit, but of every device."""
+
+    version: int
+    packed: bytes
+    sha256: bytes
+    through: dict[str, tuple[int, int]]
+
+
+class CommitLog:
+    """The newest commits, as many as together are smaller than a snapshot: older ones nobody would be sent.
+
+    Catching up costs the commits after a device's version or a snapshot, whichever is smaller.
+    """
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._commits: deque[Commit] = deque()
+        self._limit_bytes = limit_bytes
+        self._held_bytes = 0
+        self.version = 0
+        self.snapshot: PackedSnapshot | None = None
+
+    def append(self, commit: Commit) -> None:
+        """Add the next version."""
+        self._commits.append(commit)
+        self._held_bytes += len(commit.payload)
+        self.version = commit.version
+        while self._held_bytes > self._limit_bytes and len(self._commits) > 1:
+            self._held_bytes -= len(self._commits.popleft().payload)
+
+    def keep(self, snapshot: PackedSnapshot) -> None:
+        """Remember the newest snapshot; its size is the new measure of what is worth holding."""
+        self.snapshot = snapshot
+        self._limit_bytes = max(len(snapshot.packed), 1)
+
+    def after(self, version: int) -> Commit | None:
+        """The commit that follows `version`, or None when it is not held (any more, or yet)."""
+        if not self._commits:
+            return None
+        position = version + 1 - self._commits[0].version
+        return self._commits[position] if 0 <= position < len(self._commits) else None
+
+    def reaches(self, version: int) -> bool:
+        """Whether a device at `version` can go on with commits alone."""
+        return version == self.version or (version < self.version and self.after(version) is not None)

@@ -1,0 +1,84 @@
+"""How deltas become one update: partial averaging, coordinate by coordinate.
+
+With p_i the share of device i in the fleet's weight and c_i its delta, the update of a buffer B is
+
+    all      sum over B of p_i c_i
+    covered  (sum of p_i c_i / sum of p_i over those who sent the coordinate) * (sum of p_i over B)
+
+so that both agree where every delta of the buffer covers the coordinate. Every delta carries its device's share whatever
+the size of the buffer: the buffer sets how often commits come, not how far each goes.
+
+Shapes: P parameters, K coordinates of one delta.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vector = NDArray[np.float32]
+Index = NDArray[np.int64]
+
+# A coordinate that one light device alone covers must not be blown up by a rounding error in its share.
+MIN_COVER = 1e-12
+
+
+class Fold:
+    """The sum of a buffer of deltas; `close` turns it into an update and starts the next."""
+
+    def __init__(self, size: int, denominator: str) -> None:
+        self._sum_P = np.zeros(size, np.float32)
+        self._cover_P = np.zeros(size, np.float32) if denominator == "covered" else None
+        self.weight = 0.0
+        self.count = 0
+
+    def add(self, index_K: Index, value_K: Vector, weight: float) -> None:
+        """Add one delta with its device's share; the index must be strictly increasing."""
+        self._sum_P[index_K] += np.float32(weight) * value_K
+        if self._cover_P is not None:
+            self._cover_P[index_K] += np.float32(weight)
+        self.weight += weight
+        self.count += 1
+
+    def close(self) -> Vector:
+        """The update (P,) of what was added; the fold is empty afterwards and the caller owns the array."""
+        update_P = self._sum_P
+        if self._cover_P is not None:
+            covered = self._cover_P > MIN_COVER
+            # One delta alone needs no division: p c / p * p would only add rounding.
+            if self.count > 1:
+                update_P[covered] *= np.float32(self.weight) / self._cover_P[covered]
+            self._cover_P.fill(0.0)
+        self._sum_P = np.zeros_like(update_P)
+        self.weight, self.count = 0.0, 0
+        return update_P
+
+
+class Statistics:
+    """The weighted mean of the devices' non-trainable buffers, such as batch-norm moments: averaged, never summed."""
+
+    def __init__(self, size: int) -> None:
+        self._sum_B = np.zeros(size, np.float64)
+        self._weight = 0.0
+
+    def add(self, buffers_B: Vector, weight: float) -> None:
+        """Add one device's statistics."""
+        self._sum_B += weight * buffers_B
+        self._weight += weight
+
+    def close(self) -> Vector | None:
+        """The mean of what was added, or None when nothing was; empty afterwards."""
+        if self._weight <= 0.0:
+            return None
+        mean_B = (self._sum_B / self._weight).astype(np.float32)
+        self._sum_B.fill(0.0)
+        self._weight = 0.0
+        return mean_B
+
+
+def staleness_weight(kind: str, staleness: int, power: float) -> float:
+    """What a delta that is `staleness` versions late counts for; 1 unless the policy is `polynomial`.
+
+    FedAsync's s(tau) = (1 + tau) ** -power. The mass it takes away is lost for good, so it is off by default.
+    """
+    return (1.0 + staleness) ** -power if kind == "polynomial" else 1.0

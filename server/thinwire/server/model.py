@@ -1,0 +1,80 @@
+"""The global model: a log of sparse commits, x[v+1] = x[v] + c[v+1], and what is not yet in it.
+
+The coordinator compresses downward as the devices do upward: a step joins the coordinator's own residual, the largest
+coordinates of it become the commit, and the rest waits. `weights_P` is what was published, so every replica of a
+version is the same bit for bit, and the checksum in each commit proves it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from thinwire.common import checksum
+from thinwire.common.codec import Packet, ValueCode, add_and_select, kept_of, pack, quantise
+from thinwire.common.layout import Layout
+from thinwire.common.statistics import pack_statistics
+
+Vector = NDArray[np.float32]
+
+
+class DivergedError(ArithmeticError):
+    """A step would make the model infinite or undefined; it was not published."""
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """One version: `payload` is the packed update, then `buffer_bytes` of packed statistics; the same for all.
+
+    `through` says for each device whose deltas are newly in this version: (epoch, seq) up to which they are settled.
+    """
+
+    version: int
+    payload: bytes
+    buffer_bytes: int = 0
+    kept: int = 0
+    folded: int = 0
+    through: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+
+class GlobalModel:
+    """Published weights (P,), statistics (B,), version, checksum, and the coordinator's residual."""
+
+    def __init__(self, layout: Layout, buffers: Layout, weights_P: Vector, buffers_B: Vector) -> None:
+        self.layout, self.buffer_layout = layout, buffers
+        self.weights_P = np.ascontiguousarray(weights_P, np.float32).copy()
+        self.buffers_B = np.ascontiguousarray(buffers_B, np.float32).copy()
+        self.residual_P = np.zeros_like(self.weights_P)
+        self.version = 0
+        self.checksum = checksum.full(self.weights_P)
+
+    def publish(self, step_P: Vector, buffers_B: Vector | None, density: float, code: ValueCode) -> Commit:
+        """Make the next version from a step (P,), whose memory is used up; raise DivergedError when it cannot be."""
+        index_K = add_and_select(self.residual_P, step_P, kept_of(density, self.layout.size))
+        self._refuse_divergence(index_K)
+        quantised = quantise(self.residual_P[index_K], code)
+        old_K = self.weights_P[index_K]
+        self.weights_P[index_K] += quantised.value_K
+        self.residual_P[index_K] -= quantised.value_K
+        before, after = checksum.of(index_K, old_K), checksum.of(index_K, self.weights_P[index_K])
+        self.checksum = (self.checksum - before + after) % 2**64
+        packet = Packet(self.layout.hash, self.version, self.layout.size, index_K, quantised, self.checksum)
+        self.version += 1
+        statistics = self._pack_buffers(buffers_B)
+        return Commit(self.version, pack(packet) + statistics, len(statistics), len(index_K))
+
+    def _refuse_divergence(self, index_K: NDArray[np.int64]) -> None:
+        with np.errstate(over="ignore", invalid="ignore"):
+            finite = np.isfinite(self.weights_P[index_K] + self.residual_P[index_K])
+        if not finite.all():
+            where = int(index_K[np.argmin(finite)])
+            self.residual_P[index_K[~finite]] = 0.0
+            raise DivergedError(f"the step to version {self.version + 1} is not finite at parameter {where}")
+
+    def _pack_buffers(self, buffers_B: Vector | None) -> bytes:
+        if buffers_B is None or not len(buffers_B):
+            return b""
+        self.buffers_B = buffers_B
+        return pack_statistics(buffers_B, self.buffer_layout, self.version)

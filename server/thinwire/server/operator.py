@@ -1,0 +1,97 @@
+"""Answers to `thinwire status` and `thinwire devices`."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import grpc.aio
+
+from thinwire.server.conversation import DeviceRecord
+from thinwire.server.coordinator import Coordinator
+from thinwire.server.roster import Member
+from thinwire.v1 import operator_pb2, operator_pb2_grpc
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class OperatorService(operator_pb2_grpc.OperatorServiceServicer):
+    """Read-only answers."""
+
+    def __init__(self, coordinator: Coordinator, target_accuracy: float) -> None:
+        self._coordinator = coordinator
+        self._target_accuracy = target_accuracy
+
+    async def GetStatus(
+        self, request: operator_pb2.GetStatusRequest, context: Context
+    ) -> operator_pb2.GetStatusResponse:
+        """How far the training is."""
+        c = self._coordinator
+        up, down = c.wire_bytes()
+        began = c.started_at
+        return operator_pb2.GetStatusResponse(
+            lineage=c.welcome.lineage.hex(),
+            task=c.welcome.task,
+            phase=c.core.phase,
+            reason=c.core.status(),
+            version=c.core.model.version,
+            checksum=c.core.model.checksum,
+            parameters=c.core.model.layout.size,
+            elapsed_s=time.monotonic() - began if began is not None else 0.0,
+            connected=len(c.sessions),
+            known=len(c.devices),
+            accepted=c.totals.accepted,
+            rejected=c.totals.rejected,
+            evaluated_version=max(0, c.core.evaluated_version),
+            metrics=c.core.metrics,
+            target_accuracy=self._target_accuracy,
+            packed_bytes_up=c.totals.packed_up,
+            packed_bytes_down=c.totals.packed_down,
+            wire_bytes_up=up,
+            wire_bytes_down=down,
+            dense_bytes_up=c.totals.dense_up,
+            dense_bytes_down=c.totals.dense_down,
+            overlap_ratio=c.overlap_ratio,
+            mean_staleness=c.totals.staleness / max(1, c.totals.accepted),
+        )
+
+    async def ListDevices(
+        self, request: operator_pb2.ListDevicesRequest, context: Context
+    ) -> operator_pb2.ListDevicesResponse:
+        """Which devices take part."""
+        rows = sorted(self._coordinator.devices.items())
+        return operator_pb2.ListDevicesResponse(devices=[self._row(name, record) for name, record in rows])
+
+    def _row(self, name: str, record: DeviceRecord) -> operator_pb2.Device:
+        roster = self._coordinator.core.roster
+        member = roster.members.get(name, Member(examples=0))
+        return operator_pb2.Device(
+            name=name,
+            connected=name in self._coordinator.sessions,
+            last_seen_s=time.monotonic() - record.seen_at,
+            version=record.version,
+            accepted=member.accepted,
+            rejected=member.rejected,
+            weight=roster.share(name) if name in roster.members else 0.0,
+            report=_figures(record),
+        )
+
+
+def _figures(record: DeviceRecord) -> operator_pb2.DeviceReport:
+    report = record.report
+    return operator_pb2.DeviceReport(
+        version=report.version,
+        checksum=report.checksum,
+        wire_sent_bytes=record.wire_sent_bytes,
+        wire_received_bytes=record.wire_received_bytes,
+        rtt_s=report.rtt_s,
+        goodput_up=report.goodput_up,
+        overlap_ratio=report.overlap_ratio,
+        busy_ratio=report.busy_ratio,
+        steps=report.steps,
+        residual_norm=report.residual_norm,
+        delay_steps=report.delay_steps,
+        trainer_restarts=report.trainer_restarts,
+        agent_rss_bytes=report.agent_rss_bytes,
+        trainer_rss_bytes=report.trainer_rss_bytes,
+    )

@@ -1,0 +1,82 @@
+"""When a buffer of deltas becomes a commit. Each policy says why it waits, in words."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class BufferView:
+    """What a policy may look at."""
+
+    count: int  # deltas in the buffer
+    contributors: int  # different devices among them
+    live: int  # devices that are subscribed now
+    opened_at: float  # when the last version was published, loop seconds
+
+
+class CommitPolicy(Protocol):
+    """Decides when the buffer is folded into a version."""
+
+    def ready(self, view: BufferView, now: float) -> bool:
+        """Whether to commit now."""
+
+    def deadline(self, view: BufferView) -> float | None:
+        """When to ask again even if nothing happens; None for never."""
+
+    def waits_for(self, view: BufferView) -> str:
+        """What is missing, in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Buffered:
+    """A commit for every `size` admitted deltas; FedBuff's rule, with 1 it is asynchronous."""
+
+    size: int
+
+    def ready(self, view: BufferView, now: float) -> bool:
+        """Whether the buffer is full."""
+        return view.count >= self.size
+
+    def deadline(self, view: BufferView) -> float | None:
+        """Never: only deltas fill a buffer."""
+        return None
+
+    def waits_for(self, view: BufferView) -> str:
+        """How many deltas are missing."""
+        return f"{view.count} of {self.size} deltas are in the buffer"
+
+
+@dataclass(frozen=True, slots=True)
+class Sync:
+    """A round: everyone who is here, or after the deadline a quorum of them."""
+
+    quorum: float
+    deadline_s: float
+
+    def ready(self, view: BufferView, now: float) -> bool:
+        """Whether all live devices have answered, or the deadline passed with a quorum."""
+        if view.count == 0:
+            return False
+        late = now >= view.opened_at + self.deadline_s
+        return view.contributors >= (self._needed(view) if late else max(1, view.live))
+
+    def deadline(self, view: BufferView) -> float | None:
+        """When the round stops waiting for the slowest."""
+        return view.opened_at + self.deadline_s if view.count else None
+
+    def waits_for(self, view: BufferView) -> str:
+        """Who is missing."""
+        return f"{view.contributors} of {view.live} devices have answered; {self._needed(view)} at the deadline will do"
+
+    def _needed(self, view: BufferView) -> int:
+        return max(1, math.ceil(self.quorum * view.live))
+
+
+def commit_policy(mode: str, *, buffer: int, quorum: float, deadline_s: float) -> CommitPolicy:
+    """The policy of that name: `sync`, `buffered` or `async`."""
+    if mode == "sync":
+        return Sync(quorum, deadline_s)
+    return Buffered(buffer if mode == "buffered" else 1)
