@@ -51,9 +51,7 @@ class Device(Section, frozen=True, kw_only=True):
                 " and begin with a letter or a digit"
             )
         if self.shard >= self.shards:
-            raise SettingsError(
-                f"device.shard is {self.shard}; it must be below device.shards = {self.shards}"
-            )
+            raise SettingsError(f"device.shard is {self.shard}; it must be below device.shards = {self.shards}")
 
 
 class Trainer(Section, frozen=True, kw_only=True):

@@ -33,11 +33,7 @@ def _not_plain(value: object, key: str) -> Iterator[str]:
     elif isinstance(value, list):
         for place, item in enumerate(value):
             yield from _not_plain(item, f"{key}[{place}]")
-    elif (
-        not isinstance(value, (bool, int, float, str))
-        or value in (float("inf"), float("-inf"))
-        or value != value
-    ):
+    elif not isinstance(value, (bool, int, float, str)) or value in (float("inf"), float("-inf")) or value != value:
         yield f"{key} is {value}; it must be text, a finite number, true, false, a list or a table of these"
 
 

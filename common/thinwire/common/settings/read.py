@@ -28,6 +28,11 @@ _MAX_FILE_BYTES = 1 << 20
 
 def load(path: Path, kind: type[_S], overrides: Sequence[str] = ()) -> _S:
     """Read `path` as settings of `kind`, then set each "section.key=value" of `overrides`."""
+    return loads(read_text(path), kind, overrides, origin=str(path))
+
+
+def read_text(path: Path) -> str:
+    """The text of a settings file; raise SettingsError when it cannot be one."""
     try:
         with path.open("rb") as file:
             content = file.read(_MAX_FILE_BYTES + 1)
@@ -36,10 +41,9 @@ def load(path: Path, kind: type[_S], overrides: Sequence[str] = ()) -> _S:
     if len(content) > _MAX_FILE_BYTES:
         raise SettingsError(f"{path}: is longer than {_MAX_FILE_BYTES} bytes, so it is no settings file")
     try:
-        text = content.decode()
+        return content.decode()
     except UnicodeDecodeError as error:
         raise SettingsError(f"{path}: is not UTF-8 text, so it is no settings file") from error
-    return loads(text, kind, overrides, origin=str(path))
 
 
 def loads(text: str, kind: type[_S], overrides: Sequence[str] = (), origin: str = "settings") -> _S:

@@ -1,0 +1,57 @@
+"""`thinwire bench`: measure the parts that must be fast, on this machine."""
+
+import dataclasses
+import importlib
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+
+from thinwire.cli import tables
+
+
+@click.group()
+def bench() -> None:
+    """Measure the parts that must be fast, on this machine.
+
+    \b
+    Example:
+      thinwire bench codec --quick
+    """
+
+
+def _measures(module: str, summary: str) -> None:
+    """Add a command that prints what a module's `run(quick)` measures."""
+
+    @bench.command(module, help=f"{summary}\n\n\b\nExample:\n  thinwire bench {module} --quick")
+    @click.option("--quick", is_flag=True, help="Fewer repetitions, for a first look.")
+    @click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
+    def measure(quick: bool, as_json: bool) -> None:
+        run: Callable[[bool], Sequence[Any]] = importlib.import_module(f"thinwire.bench.{module}").run
+        _print(run(quick), as_json)
+
+
+_measures("codec", "Selecting, quantising, packing and unpacking.")
+_measures("step", "The work of a device and of the coordinator for one delta.")
+_measures("transport", "Deltas over real gRPC on loopback.")
+
+
+@bench.command()
+@click.argument("task", default="watch")
+@click.option("--steps", type=click.IntRange(1), default=1200, show_default=True, help="Steps of the optimiser.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
+def centralised(task: str, steps: int, as_json: bool) -> None:
+    """Train TASK dense and in one place: what a perfect network would reach."""
+    from thinwire.bench.centralised import run
+
+    _print(run(task, steps), as_json)
+
+
+def _print(rows: Sequence[Any], as_json: bool) -> None:
+    records = [dataclasses.asdict(row) for row in rows]
+    if as_json:
+        for record in records:
+            click.echo(json.dumps(record))
+    else:
+        tables.show(tables.of_records(records))

@@ -1,0 +1,53 @@
+"""A table is drawn on a terminal and aligned everywhere else."""
+
+import os
+import pty
+import subprocess
+import sys
+
+from thinwire.cli.tables import Table, of_records
+
+PROGRAM = """
+from thinwire.cli.tables import Table, show
+show(Table(("device", "link"), [("pi4-[bold]shed", "up")]))
+"""
+
+
+def on_a_terminal(**environment: str) -> str:
+    """What the program writes when its output is a terminal."""
+    ours, theirs = pty.openpty()
+    subprocess.run([sys.executable, "-c", PROGRAM], stdout=theirs, check=True, env=os.environ | environment)
+    os.close(theirs)
+    written = os.read(ours, 65536).decode()
+    os.close(ours)
+    return written
+
+
+def test_columns_are_aligned_and_lines_have_no_trailing_blanks() -> None:
+    table = Table(("device", "version"), [("a", "10"), ("a-long-name", "9")])
+    assert table.plain() == "device       version\na            10\na-long-name  9"
+
+
+def test_facts_have_no_head() -> None:
+    assert Table((), [("task", "watch"), ("version", "3")]).plain() == "task     watch\nversion  3"
+
+
+def test_a_fleet_without_devices_is_only_the_head() -> None:
+    assert Table(("device", "link"), []).plain() == "device  link"
+
+
+def test_records_become_rows_and_their_keys_columns() -> None:
+    table = of_records([{"what": "pack", "seconds": 0.0123456}, {"what": "unpack", "seconds": 2.0}])
+    assert table == Table(["what", "seconds"], [["pack", "0.01235"], ["unpack", "2"]])
+    assert of_records([]).plain() == ""
+
+
+def test_on_a_terminal_the_table_is_drawn_and_names_are_no_markup() -> None:
+    written = on_a_terminal(TERM="xterm-256color", NO_COLOR="")
+    assert "\x1b[1m" in written
+    assert "pi4-[bold]shed" in written
+    assert not written.isascii()
+
+
+def test_no_color_is_plain_on_a_terminal_too() -> None:
+    assert on_a_terminal(NO_COLOR="1").splitlines() == ["device          link", "pi4-[bold]shed  up"]
