@@ -16,13 +16,11 @@ from typing import IO, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from thinwire.common.errors import TaskError
+
 Array = NDArray[Any]
 
 HEADER_BYTES = 4096     # a .npy header is about 128 bytes; the rest is room for long declarations
-
-
-class DataError(ValueError):
-    """A data file that is missing, damaged or not what it should be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,20 +39,20 @@ class ArraySpec:
 
 
 def read_arrays(path: Path, specs: Mapping[str, ArraySpec]) -> dict[str, Array]:
-    """Read exactly the declared arrays; raise DataError on any other file."""
+    """Read exactly the declared arrays; raise TaskError on any other file."""
     try:
         with zipfile.ZipFile(path) as archive:
             _check_names(path, archive, specs)
             return {name: _read_one(path, archive, name, spec) for name, spec in specs.items()}
     except (OSError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
-        raise DataError(f"{path}: cannot be read as a data set: {error}") from error
+        raise TaskError(f"{path}: cannot be read as a data set: {error}") from error
 
 
 def _check_names(path: Path, archive: zipfile.ZipFile, specs: Mapping[str, ArraySpec]) -> None:
     found = sorted(archive.namelist())
     wanted = sorted(f"{name}.npy" for name in specs)
     if found != wanted:
-        raise DataError(f"{path}: holds {found}, but {wanted} are wanted")
+        raise TaskError(f"{path}: holds {found}, but {wanted} are wanted")
 
 
 def _read_one(path: Path, archive: zipfile.ZipFile, name: str, spec: ArraySpec) -> Array:
@@ -63,14 +61,14 @@ def _read_one(path: Path, archive: zipfile.ZipFile, name: str, spec: ArraySpec) 
         try:
             shape, order, dtype = _header(stream)
         except ValueError as error:
-            raise DataError(f"{path}: {name} has a damaged header: {error}") from error
+            raise TaskError(f"{path}: {name} has a damaged header: {error}") from error
         if not spec.admits(shape, dtype):
-            raise DataError(f"{path}: {name} is {dtype} {shape}; wanted is {spec.dtype} {spec.shape}, "
+            raise TaskError(f"{path}: {name} is {dtype} {shape}; wanted is {spec.dtype} {spec.shape}, "
                             f"at most {spec.most} elements")
         num_bytes = int(np.prod(shape)) * dtype.itemsize
         raw = stream.read(num_bytes + 1)
     if len(raw) != num_bytes:
-        raise DataError(f"{path}: {name} does not have the {num_bytes} bytes that its header promises")
+        raise TaskError(f"{path}: {name} does not have the {num_bytes} bytes that its header promises")
     return np.frombuffer(raw, dtype).reshape(shape, order=order)
 
 

@@ -10,7 +10,7 @@ Each person made 14 recordings: 7 exercises (label 0 to 6), with side 0 and side
 which is 23 of the 140, two or three of each person and three or four of each exercise: 759 of 4,677 windows.
 A recording is never split, so no test window overlaps a training window.
 
-Shapes: R recordings, S samples, N windows, C channels, T samples of a window.
+Shapes: R recordings, S samples, N windows, B windows of a batch, C channels, T samples of a window.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from thinwire.tasks.arrays import Array, ArraySpec, DataError, read_arrays
+from thinwire.common.errors import TaskError
+from thinwire.tasks.arrays import Array, ArraySpec, read_arrays
 from thinwire.tasks.supervised import Examples, Pair, batch_seed, check_batch_size, check_choice, norm_layer
 from thinwire.tasks.task import DeviceInfo, Task
 
@@ -70,7 +71,7 @@ class Windows:
 
 
 class WatchActivity(Task):
-    """Recognise the exercise: a small 1-D convolutional network of 28,039 parameters."""
+    """Recognise the exercise: a small 1-D convolutional network of 27,031 parameters."""
 
     def __init__(self, *, batch_size: int = 20, norm: str = "group") -> None:
         check_batch_size(batch_size)
@@ -80,10 +81,10 @@ class WatchActivity(Task):
 
     def model(self) -> nn.Module:
         return nn.Sequential(
-            nn.Conv1d(6, 32, 7, stride=2, padding=3), norm_layer(self.norm, 32), nn.ReLU(),
-            nn.Conv1d(32, 64, 5, stride=2, padding=2), norm_layer(self.norm, 64), nn.ReLU(),
-            nn.Conv1d(64, 80, 3, stride=2, padding=1), norm_layer(self.norm, 80), nn.ReLU(),
-            nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(80, len(CLASSES)))
+            FramedConv(6, 48, frame=10, stride=5), norm_layer(self.norm, 48), nn.ReLU(),
+            FramedConv(48, 64, frame=7, stride=2), norm_layer(self.norm, 64), nn.ReLU(),
+            nn.AdaptiveAvgPool1d(1), nn.Flatten(),
+            nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, len(CLASSES)))
 
     def batches(self, device: DeviceInfo) -> Iterator[Pair]:
         return person(device.shard).endless(self.batch_size, batch_seed(device.seed, device.shard))
@@ -97,6 +98,23 @@ class WatchActivity(Task):
 
     def evaluate(self, model: nn.Module) -> dict[str, float]:
         return held_out().measure(model)
+
+
+class FramedConv(nn.Module):
+    """A 1-D convolution as one matrix product over frames of the signal.
+
+    With 20 windows a step takes half the time it takes with `nn.Conv1d`, which costs more to set up than to run.
+    """
+
+    def __init__(self, channels: int, out: int, *, frame: int, stride: int) -> None:
+        super().__init__()
+        self.frame, self.stride = frame, stride
+        self.mix = nn.Linear(channels * frame, out)
+
+    def forward(self, signal_BCT: Tensor) -> Tensor:
+        frame_BCNF = signal_BCT.unfold(2, self.frame, self.stride)
+        mixed_BNC: Tensor = self.mix(frame_BCNF.transpose(1, 2).flatten(2))
+        return mixed_BNC.transpose(1, 2)
 
 
 def person(shard: int) -> Examples:
@@ -123,12 +141,12 @@ def read_recordings(path: Path) -> dict[str, Array]:
     arrays = read_arrays(path, SPECS)
     offsets = arrays["offsets"]
     if offsets[0] != 0 or offsets[-1] != len(arrays["samples"]) or np.diff(offsets).min() < WINDOW:
-        raise DataError(f"{path}: the bounds of the recordings do not cover the samples in order")
+        raise TaskError(f"{path}: the bounds of the recordings do not cover the samples in order")
     for name, low, high in (("label", 0, len(CLASSES) - 1), ("subject", 1, PEOPLE), ("side", 0, 1)):
         if arrays[name].min() < low or arrays[name].max() > high:
-            raise DataError(f"{path}: {name} leaves {low} to {high}")
+            raise TaskError(f"{path}: {name} leaves {low} to {high}")
     if tuple(arrays["classes"]) != CLASSES or tuple(arrays["channels"]) != CHANNELS:
-        raise DataError(f"{path}: other classes or channels than {CLASSES} and {CHANNELS}")
+        raise TaskError(f"{path}: other classes or channels than {CLASSES} and {CHANNELS}")
     return arrays
 
 
