@@ -3,12 +3,14 @@
 import resource
 import subprocess
 import sys
+from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
 from thinwire.cli.main import main
-from thinwire.common.exits import Exit
+from thinwire.common.exits import MEANING, Exit
 
 COMMANDS = [
     (), ("demo",), ("coordinator",), ("agent",), ("status",), ("devices",), ("config",), ("config", "show"),
@@ -69,3 +71,11 @@ def cpu_s(*arguments: str) -> float:
 def test_the_version_is_that_of_the_package() -> None:
     result = CliRunner().invoke(main, ["--version"])
     assert result.output.startswith("thinwire 0.")
+
+
+def test_the_manual_has_every_exit_code_and_command() -> None:
+    manual = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
+    for code in Exit:
+        assert f"| {code:d} | {MEANING[code]} |" in manual
+    for name in main.list_commands(click.Context(main)):
+        assert f"    thinwire {name} " in manual
