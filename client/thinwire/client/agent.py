@@ -126,12 +126,12 @@ class Agent:
             self._talk = None
 
     async def _say_farewell(self) -> None:
-        # gRPC has the words when `drained`; the moment after lets them leave before the call is cancelled.
+        # gRPC has the words when the link is drained; the moment after lets them leave before the call is cancelled.
         with suppress(TimeoutError):
             async with asyncio.timeout(FAREWELL_S):
-                while self.core.live and not self._link.drained:
-                    await asyncio.sleep(0.05)
-                await asyncio.sleep(0.2)
+                if self.core.live:
+                    await self._link.drain()
+                    await asyncio.sleep(0.2)
 
     # -- figures -----------------------------------------------------------------------------------------------
 

@@ -25,14 +25,17 @@ class GrpcLink:
 
     def __init__(self, settings: AgentSettings) -> None:
         self._channel = _channel(settings)
-        self._stub: session_pb2_grpc.FleetServiceAsyncStub = session_pb2_grpc.FleetServiceStub(self._channel)  # type: ignore[assignment,no-untyped-call]
+        # The generated stub serves both worlds; its asynchronous type is a twin that exists for checkers only.
+        self._stub: Any = session_pb2_grpc.FleetServiceStub(self._channel)
         self._words: deque[FromDevice] = deque()
         self._wake = asyncio.Event()
+        self._drained = asyncio.Event()
         self._hanging_up: str | None = None
 
     def say(self, word: FromDevice) -> None:
         """Send this after everything said before."""
         self._words.append(word)
+        self._drained.clear()
         self._wake.set()
 
     def hang_up(self, reason: str) -> None:
@@ -86,14 +89,14 @@ class GrpcLink:
                     await call.write(wire.request(self._words.popleft()))
                 except asyncio.InvalidStateError:
                     return "the stream is closed"
+            self._drained.set()
             if self._hanging_up is None:
                 await self._wake.wait()
         return self._hanging_up
 
-    @property
-    def drained(self) -> bool:
-        """Whether everything said has been handed to gRPC."""
-        return not self._words
+    async def drain(self) -> None:
+        """Wait until everything said has been handed to gRPC."""
+        await self._drained.wait()
 
     async def close(self) -> None:
         """Close the channel."""

@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 import socket
 import struct
+from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 
 # struct tcp_info of linux/tcp.h: tcpi_bytes_acked and tcpi_bytes_received are two u64 at 120.
 TCP_INFO_BYTES = 136
@@ -22,28 +24,42 @@ class WireMeter:
 
     def __init__(self, port: int) -> None:
         self._port = port
-        self._seen: dict[str, tuple[int, int]] = {}
+        self._open: dict[str, tuple[int, int]] = {}
+        self._closed = (0, 0)
 
     def sample(self) -> tuple[int, int]:
-        """(bytes sent and acknowledged, bytes received) so far; call it often enough to see short connections."""
-        with suppress(OSError):
-            for fd in os.listdir("/proc/self/fd"):
-                self._look(fd)
-        return sum(up for up, _ in self._seen.values()), sum(down for _, down in self._seen.values())
+        """(bytes sent and acknowledged, bytes received) so far; what a connection did after the last look is lost."""
+        seen = dict(self._look())
+        gone = [counts for name, counts in self._open.items() if name not in seen]
+        self._closed = _add(self._closed, *gone)
+        self._open = seen
+        return _add(self._closed, *seen.values())
 
-    def _look(self, fd: str) -> None:
-        with suppress(OSError, ValueError):
-            name = os.readlink(f"/proc/self/fd/{fd}")
-            if not name.startswith("socket:"):
-                return
-            with socket.socket(fileno=os.dup(int(fd))) as twin:
-                if twin.family in (socket.AF_INET, socket.AF_INET6) and twin.getpeername()[1] == self._port:
-                    info = twin.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_INFO_BYTES)
-                    self._seen[name] = _COUNTERS.unpack_from(info, _COUNTERS_AT)
+    def _look(self) -> Iterator[tuple[str, tuple[int, int]]]:
+        with suppress(OSError):
+            for entry in Path("/proc/self/fd").iterdir():
+                with suppress(OSError):
+                    name = str(entry.readlink())
+                    if name.startswith("socket:") and (counts := self._counts(int(entry.name))):
+                        yield name, counts
+
+    def _counts(self, fd: int) -> tuple[int, int] | None:
+        # A twin, so that closing it here leaves gRPC's own descriptor alone.
+        with socket.socket(fileno=os.dup(fd)) as twin:
+            if twin.family not in (socket.AF_INET, socket.AF_INET6) or twin.getpeername()[1] != self._port:
+                return None
+            info = twin.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_INFO_BYTES)
+        sent, received = _COUNTERS.unpack_from(info, _COUNTERS_AT) if len(info) == TCP_INFO_BYTES else (0, 0)
+        return sent, received
+
+
+def _add(*counts: tuple[int, int]) -> tuple[int, int]:
+    return sum(up for up, _ in counts), sum(down for _, down in counts)
 
 
 def resident_bytes(pid: int | str = "self") -> int:
     """Resident memory of a process; 0 where it cannot be told."""
-    with suppress(OSError, ValueError, IndexError), open(f"/proc/{pid}/statm", encoding="ascii") as statm:
-        return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    with suppress(OSError, ValueError, IndexError):
+        pages = Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
     return 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from pathlib import Path
 
@@ -28,7 +27,7 @@ class Spool:
         """Close the file and give the path under which the trainer finds it, and deletes it."""
         self._generation += 1
         whole = self._folder / f"snapshot-{self._generation}.zst"
-        os.replace(self._part, whole)
+        self._part.replace(whole)
         return str(whole)
 
     def close(self) -> None:

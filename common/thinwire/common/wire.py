@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from functools import cache
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from google.protobuf.message import Message
@@ -85,7 +84,7 @@ def _read_kind(message: Any, kinds: dict[str, type]) -> Any:
 
 def _fill(message: Any, value: Any) -> None:
     message.SetInParent()
-    for name in _fields(type(value)):
+    for name in _FIELDS[type(value)]:
         content = getattr(value, name)
         if isinstance(content, tuple):
             for item in content:
@@ -97,7 +96,7 @@ def _fill(message: Any, value: Any) -> None:
 
 
 def _read(message: Message, cls: type[V]) -> V:
-    return cls(**{name: _read_field(message, name, kind) for name, kind in _fields(cls).items()})
+    return cls(**{name: _read_field(message, name, kind) for name, kind in _FIELDS[cls].items()})
 
 
 def _read_field(message: Message, name: str, kind: Any) -> Any:
@@ -130,7 +129,14 @@ def _member(kind: type[enum.IntEnum], name: str, number: int) -> enum.IntEnum:
         raise WireError(f"{name} is {number}, which this software does not know") from None
 
 
-@cache
-def _fields(cls: type) -> dict[str, Any]:
+def _hints(cls: type) -> dict[str, Any]:
     hints = get_type_hints(cls)
     return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
+
+
+# Worked out once: a chunk is turned into a message and back for every 64 KiB that travel.
+_FIELDS: dict[type, dict[str, Any]] = {
+    cls: _hints(cls)
+    for cls in vars(values).values()
+    if isinstance(cls, type) and dataclasses.is_dataclass(cls)
+}

@@ -1,7 +1,7 @@
 """The core set in asyncio: events go to it one at a time, its effects go to sessions, log, evaluator and metrics.
 
-The core's arithmetic runs in one thread of its own, so a large commit never stops the streams. One lock keeps the order:
-an event's effects are carried out before the next event is handled.
+The core's arithmetic runs in one thread of its own, so a large commit never stops the streams. One lock keeps the
+order: an event's effects are carried out before the next event is handled.
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@ With p_i the share of device i in the fleet's weight and c_i its delta, the upda
     all      sum over B of p_i c_i
     covered  (sum of p_i c_i / sum of p_i over those who sent the coordinate) * (sum of p_i over B)
 
-so that both agree where every delta of the buffer covers the coordinate. Every delta carries its device's share whatever
-the size of the buffer: the buffer sets how often commits come, not how far each goes.
+so that both agree where every delta of the buffer covers the coordinate. Every delta carries its device's share
+whatever the size of the buffer: the buffer sets how often commits come, not how far each goes.
 
 Shapes: P parameters, K coordinates of one delta.
 """
