@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import Any
 
 import grpc.aio
+from google.protobuf.message import DecodeError
 
 from thinwire.common import values, wire
 from thinwire.common.values import (
@@ -35,6 +36,10 @@ from thinwire.v1 import session_pb2, session_pb2_grpc
 log = logging.getLogger("thinwire.server")
 Context = grpc.aio.ServicerContext[Any, Any]
 NAME = re.compile(values.NAME_PATTERN, re.ASCII)
+
+# Whoever opens a stream and says nothing, or does not read why it is refused, must not hold its place for ever.
+HELLO_S = 20.0
+REFUSAL_S = 5.0
 
 
 class RefusedError(Exception):
@@ -60,7 +65,7 @@ class FleetService(session_pb2_grpc.FleetServiceServicer):
         """Serve one device until either side has enough."""
         session: Conversation | None = None
         try:
-            first = await anext(request_iterator, None)
+            first = await _first_word(request_iterator)
             if first is None:
                 return
             session = await self._welcome(wire.from_request(first), context)
@@ -69,7 +74,7 @@ class FleetService(session_pb2_grpc.FleetServiceServicer):
             await self._refuse(error.refusal, session, context)
         except StagingError as error:
             await self._refuse(values.Refusal(error.reason, str(error)[:1024]), session, context)
-        except wire.WireError as error:
+        except (wire.WireError, DecodeError) as error:
             await self._refuse(values.Refusal(RefusalReason.BAD_REQUEST, str(error)[:1024]), session, context)
         finally:
             if session is not None:
@@ -121,7 +126,8 @@ class FleetService(session_pb2_grpc.FleetServiceServicer):
             )
             raise RefusedError(RefusalReason.PROTOCOL_VERSION, message, fatal=True)
         if not NAME.fullmatch(hello.device):
-            raise RefusedError(RefusalReason.BAD_NAME, f"{hello.device!r:.80} is no device name", fatal=True)
+            message = f"{hello.device!r:.80} is no device name; it must match {values.NAME_PATTERN}"
+            raise RefusedError(RefusalReason.BAD_NAME, message, fatal=True)
         if self._tls and hello.device not in _certified_names(context):
             message = f"device {hello.device!r} came with the certificate of {_certified_names(context)}"
             raise RefusedError(RefusalReason.IDENTITY_MISMATCH, message, fatal=True)
@@ -270,8 +276,9 @@ class FleetService(session_pb2_grpc.FleetServiceServicer):
         who = session.device if session else "a stranger"
         log.warning("stream refused", extra={"device": who, "reason": refusal.message})
         self._coordinator.metrics.refused.labels(refusal.reason.name.lower()).inc()
-        with suppress(grpc.aio.BaseError, asyncio.InvalidStateError):
-            await context.write(wire.response(refusal))
+        with suppress(grpc.aio.BaseError, asyncio.InvalidStateError, TimeoutError):
+            async with asyncio.timeout(REFUSAL_S):
+                await context.write(wire.response(refusal))
 
     async def _leave(self, session: Conversation) -> None:
         # A fenced stream's place is taken already; its successor speaks for the device.
@@ -279,6 +286,14 @@ class FleetService(session_pb2_grpc.FleetServiceServicer):
             del self._coordinator.sessions[session.device]
             log.info("device gone", extra={"device": session.device})
             await asyncio.shield(self._coordinator.submit(core.Left(session.device)))
+
+
+async def _first_word(requests: AsyncIterator[session_pb2.SessionRequest]) -> session_pb2.SessionRequest | None:
+    try:
+        async with asyncio.timeout(HELLO_S):
+            return await anext(requests, None)
+    except TimeoutError:
+        raise RefusedError(RefusalReason.BAD_REQUEST, f"no Hello came within {HELLO_S:g} s") from None
 
 
 def _certified_names(context: Context) -> list[str]:
