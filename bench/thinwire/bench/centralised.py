@@ -39,15 +39,16 @@ class Training:
     momentum: float = 0.0
     seed: int = 0
     devices: int = 10
-    every: int = 100        # steps (or rounds) from one measurement to the next
+    every: int = 100  # steps (or rounds) from one measurement to the next
 
     def optimiser(self, model: nn.Module) -> torch.optim.SGD:
         """Make this training's optimiser for a model."""
         return torch.optim.SGD(model.parameters(), lr=self.lr, momentum=self.momentum)
 
 
-def run(task_id: str, steps: int, training: Training | None = None,
-        params: Mapping[str, object] | None = None) -> list[Row]:
+def run(
+    task_id: str, steps: int, training: Training | None = None, params: Mapping[str, object] | None = None
+) -> list[Row]:
     """Train on the pooled data of all devices; measure every `training.every` steps and at the end."""
     training = training or Training()
     task, model = _start(task_id, params, training.seed)
@@ -61,8 +62,13 @@ def run(task_id: str, steps: int, training: Training | None = None,
     return rows
 
 
-def run_averaged(task_id: str, rounds: int, local_steps: int, training: Training | None = None,
-                 params: Mapping[str, object] | None = None) -> list[Row]:
+def run_averaged(
+    task_id: str,
+    rounds: int,
+    local_steps: int,
+    training: Training | None = None,
+    params: Mapping[str, object] | None = None,
+) -> list[Row]:
     """Train devices apart and average their models each round; `steps` counts one device's."""
     training = training or Training()
     task, model = _start(task_id, params, training.seed)
@@ -70,8 +76,7 @@ def run_averaged(task_id: str, rounds: int, local_steps: int, training: Training
     rows = []
     for number in range(1, rounds + 1):
         common = _state(model)
-        ends = [_local(task, model, common, itertools.islice(stream, local_steps), training)
-                for stream in streams]
+        ends = [_local(task, model, common, itertools.islice(stream, local_steps), training) for stream in streams]
         _restore(model, {name: torch.stack([end[name].float() for end in ends]).mean(0) for name in common})
         if number % training.every == 0 or number == rounds:
             rows.append(_measured(task, model, number * local_steps))
@@ -103,8 +108,10 @@ def _start(task_id: str, params: Mapping[str, object] | None, seed: int) -> tupl
 
 
 def _streams(task: Task, training: Training) -> list[Iterator[Batch]]:
-    return [task.batches(DeviceInfo(f"device-{shard}", shard, training.devices, training.seed))
-            for shard in range(training.devices)]
+    return [
+        task.batches(DeviceInfo(f"device-{shard}", shard, training.devices, training.seed))
+        for shard in range(training.devices)
+    ]
 
 
 def _step(task: Task, model: nn.Module, optimiser: torch.optim.SGD, batch: Batch) -> None:
@@ -113,8 +120,9 @@ def _step(task: Task, model: nn.Module, optimiser: torch.optim.SGD, batch: Batch
     optimiser.step()
 
 
-def _local(task: Task, model: nn.Module, common: dict[str, Tensor], batches: Iterator[Batch],
-           training: Training) -> dict[str, Tensor]:
+def _local(
+    task: Task, model: nn.Module, common: dict[str, Tensor], batches: Iterator[Batch], training: Training
+) -> dict[str, Tensor]:
     _restore(model, common)
     optimiser = training.optimiser(model)
     for batch in batches:
@@ -152,8 +160,11 @@ def main(task: str, steps: int, rounds: int, local_steps: int, as_json: bool, **
     training = Training(**settings)  # type: ignore[arg-type]  # click has converted each by its default's type
     rows = run_averaged(task, rounds, local_steps, training) if rounds else run(task, steps, training)
     for row in rows:
-        click.echo(json.dumps(asdict(row)) if as_json
-                   else f"{row.steps:7d} steps   accuracy {row.accuracy:.4f}   loss {row.loss:.4f}")
+        click.echo(
+            json.dumps(asdict(row))
+            if as_json
+            else f"{row.steps:7d} steps   accuracy {row.accuracy:.4f}   loss {row.loss:.4f}"
+        )
 
 
 if __name__ == "__main__":

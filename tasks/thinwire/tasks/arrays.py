@@ -20,7 +20,7 @@ from thinwire.common.errors import TaskError
 
 Array = NDArray[Any]
 
-HEADER_BYTES = 4096     # a .npy header is about 128 bytes; the rest is room for long declarations
+HEADER_BYTES = 4096  # a .npy header is about 128 bytes; the rest is room for long declarations
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,8 @@ class ArraySpec:
     def admits(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> bool:
         """Whether an array of this shape and type is what was declared."""
         sizes_fit = len(shape) == len(self.shape) and all(
-            want is None or want == size for want, size in zip(self.shape, shape, strict=True))
+            want is None or want == size for want, size in zip(self.shape, shape, strict=True)
+        )
         return sizes_fit and dtype == np.dtype(self.dtype) and int(np.prod(shape, dtype=object)) <= self.most
 
 
@@ -63,8 +64,9 @@ def _read_one(path: Path, archive: zipfile.ZipFile, name: str, spec: ArraySpec) 
         except ValueError as error:
             raise TaskError(f"{path}: {name} has a damaged header: {error}") from error
         if not spec.admits(shape, dtype):
-            raise TaskError(f"{path}: {name} is {dtype} {shape}; wanted is {spec.dtype} {spec.shape}, "
-                            f"at most {spec.most} elements")
+            raise TaskError(
+                f"{path}: {name} is {dtype} {shape}; wanted is {spec.dtype} {spec.shape}, at most {spec.most} elements"
+            )
         num_bytes = int(np.prod(shape)) * dtype.itemsize
         raw = stream.read(num_bytes + 1)
     if len(raw) != num_bytes:

@@ -29,8 +29,10 @@ def task_path(id: str, own: Mapping[str, str]) -> str:
     """
     known = {**BUILTIN, **own}
     if id not in known:
-        raise TaskError(f"no task {id!r:.80} is installed here{_nearest(id, known)}; known are {', '.join(known)}, "
-                        'and [tasks] adds more as id = "module:Class"')
+        raise TaskError(
+            f"no task {id!r:.80} is installed here{_nearest(id, known)}; known are {', '.join(known)}, "
+            'and [tasks] adds more as id = "module:Class"'
+        )
     return known[id]
 
 
@@ -48,8 +50,10 @@ def task_class(path: str) -> type[Task]:
     """Import the class that "module:Class" names, and make sure it is a whole Task."""
     module_name, colon, class_name = path.partition(":")
     if not colon or not module_name or not class_name:
-        raise TaskError(f"no task {path!r}{_nearest(path, BUILTIN)}; built in are {', '.join(BUILTIN)}, "
-                        'and a task of your own is named "module:Class"')
+        raise TaskError(
+            f"no task {path!r}{_nearest(path, BUILTIN)}; built in are {', '.join(BUILTIN)}, "
+            'and a task of your own is named "module:Class"'
+        )
     module = _import(module_name, path)
     found = getattr(module, class_name, None)
     if found is None:
@@ -64,10 +68,14 @@ def _import(module_name: str, path: str) -> ModuleType:
     except ModuleNotFoundError as error:
         # A missing dependency of the task's module has another cure than a missing module.
         if error.name is not None and (module_name == error.name or module_name.startswith(error.name + ".")):
-            raise TaskError(f"task {path!r}: no module {module_name!r} is installed here; install it, "
-                            "or put its folder on PYTHONPATH") from error
-        raise TaskError(f"task {path!r}: its module needs {error.name!r}, which is not installed here "
-                        "(torch and numpy come with `pip install 'thinwire[train]'`)") from error
+            raise TaskError(
+                f"task {path!r}: no module {module_name!r} is installed here; install it, "
+                "or put its folder on PYTHONPATH"
+            ) from error
+        raise TaskError(
+            f"task {path!r}: its module needs {error.name!r}, which is not installed here "
+            "(torch and numpy come with `pip install 'thinwire[train]'`)"
+        ) from error
 
 
 def _whole_task(found: object, path: str) -> type[Task]:
@@ -86,13 +94,14 @@ def _check_params(found: type[Task], path: str, params: Mapping[str, object]) ->
     unknown = [name for name in params if name not in signature.parameters]
     if unknown:
         allowed = ", ".join(signature.parameters) or "none"
-        raise TaskError(f"task {path!r} has no parameter {unknown[0]!r}"
-                        f"{_nearest(unknown[0], signature.parameters)}; it takes {allowed}")
+        raise TaskError(
+            f"task {path!r} has no parameter {unknown[0]!r}"
+            f"{_nearest(unknown[0], signature.parameters)}; it takes {allowed}"
+        )
 
 
 def _tasks_in(module: ModuleType) -> list[str]:
-    return [name for name, value in vars(module).items()
-            if inspect.isclass(value) and issubclass(value, Task)]
+    return [name for name, value in vars(module).items() if inspect.isclass(value) and issubclass(value, Task)]
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-Pair = tuple[Tensor, Tensor]        # inputs and labels of one batch
+Pair = tuple[Tensor, Tensor]  # inputs and labels of one batch
 
-EVALUATION_BATCH = 1000     # bounds the activations' memory; results do not depend on it
+EVALUATION_BATCH = 1000  # bounds the activations' memory; results do not depend on it
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +50,9 @@ class Examples:
         return {"accuracy": right / len(self), "loss": loss / len(self)}
 
     def _in_order(self) -> Iterator[Pair]:
-        return zip(torch.split(self.input_N, EVALUATION_BATCH), torch.split(self.label_N, EVALUATION_BATCH),
-                   strict=True)
+        return zip(
+            torch.split(self.input_N, EVALUATION_BATCH), torch.split(self.label_N, EVALUATION_BATCH), strict=True
+        )
 
 
 def batch_seed(seed: int, shard: int) -> int:

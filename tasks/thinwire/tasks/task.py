@@ -33,8 +33,8 @@ class DeviceInfo:
     name: str
     shard: int = 0
     shards: int = 1
-    seed: int = 0                   # of the order of batches; two runs with one seed see the same batches
-    data_dir: Path | None = None    # where this device keeps its own data, if its owner said so
+    seed: int = 0  # of the order of batches; two runs with one seed see the same batches
+    data_dir: Path | None = None  # where this device keeps its own data, if its owner said so
 
     def __post_init__(self) -> None:
         if self.shards < 1:

@@ -34,8 +34,8 @@ from thinwire.tasks.task import DeviceInfo, Task
 PEOPLE = 10
 CLASSES = ("PEN", "ABD", "FEL", "IR", "ER", "TRAP", "ROW")
 CHANNELS = ("ax", "ay", "az", "wx", "wy", "wz")
-WINDOW = 100        # samples: 2 s at 50 Hz
-STEP = 50           # samples from one window's start to the next
+WINDOW = 100  # samples: 2 s at 50 Hz
+STEP = 50  # samples from one window's start to the next
 
 # Mean and deviation of each channel over the samples of the training recordings. They are fixed here, not
 # computed at start, because a device sees one person only and all devices must scale alike.
@@ -81,10 +81,18 @@ class WatchActivity(Task):
 
     def model(self) -> nn.Module:
         return nn.Sequential(
-            FramedConv(6, 48, frame=10, stride=5), norm_layer(self.norm, 48), nn.ReLU(),
-            FramedConv(48, 64, frame=7, stride=2), norm_layer(self.norm, 64), nn.ReLU(),
-            nn.AdaptiveAvgPool1d(1), nn.Flatten(),
-            nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, len(CLASSES)))
+            FramedConv(6, 48, frame=10, stride=5),
+            norm_layer(self.norm, 48),
+            nn.ReLU(),
+            FramedConv(48, 64, frame=7, stride=2),
+            norm_layer(self.norm, 64),
+            nn.ReLU(),
+            nn.AdaptiveAvgPool1d(1),
+            nn.Flatten(),
+            nn.Linear(64, 32),
+            nn.ReLU(),
+            nn.Linear(32, len(CLASSES)),
+        )
 
     def batches(self, device: DeviceInfo) -> Iterator[Pair]:
         return person(device.shard).endless(self.batch_size, batch_seed(device.seed, device.shard))
@@ -153,15 +161,17 @@ def read_recordings(path: Path) -> dict[str, Array]:
 def cut_windows(recordings: dict[str, Array]) -> Windows:
     """Cut each recording from its start; what is left at its end and fills no window is not used."""
     offsets = recordings["offsets"]
-    start_N = np.concatenate([np.arange(begin, end - WINDOW + 1, STEP)
-                              for begin, end in itertools.pairwise(offsets)])
+    start_N = np.concatenate([np.arange(begin, end - WINDOW + 1, STEP) for begin, end in itertools.pairwise(offsets)])
     recording_N = np.searchsorted(offsets, start_N, side="right") - 1
     label_R, subject_R, side_R = (recordings[name].astype(np.int64) for name in ("label", "subject", "side"))
     held_out_R = ((subject_R + label_R) % 3 == 0) & (side_R == subject_R % 2)
     return Windows(
         input_NCT=_standardised(recordings)[start_N[:, None] + np.arange(WINDOW)].transpose(0, 2, 1).copy(),
-        label_N=label_R[recording_N], subject_N=subject_R[recording_N],
-        recording_N=recording_N, held_out_N=held_out_R[recording_N])
+        label_N=label_R[recording_N],
+        subject_N=subject_R[recording_N],
+        recording_N=recording_N,
+        held_out_N=held_out_R[recording_N],
+    )
 
 
 def _standardised(recordings: dict[str, Array]) -> Array:
