@@ -14,7 +14,7 @@ _SHARE = click.FloatRange(0, 1, min_open=True)
 
 
 @click.command()
-@click.option("--devices", type=click.IntRange(1, 64), default=3, show_default=True, help="Agents to start.")
+@click.option("--devices", type=click.IntRange(1, 64), default=10, show_default=True, help="Agents to start.")
 @click.option(
     "--link", type=options.link_profile, default="200ms,2mbit", show_default=True, metavar="RTT,RATE",
     help='Round trip and rate of each device\'s link; "none" is loopback as it is.',
@@ -27,7 +27,7 @@ _SHARE = click.FloatRange(0, 1, min_open=True)
 @click.option("--density", type=_SHARE, help="Share of the parameters in a delta.")
 @click.option("--omega", type=click.FloatRange(0, 1), help="Weight of a device's own pending deltas.")
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Seed of everything random.")
-@click.option("--timeout", type=options.duration, default="5min", show_default=True, help="Give up after this long.")
+@click.option("--timeout", type=options.duration, default="10min", show_default=True, help="Give up after this long.")
 @click.option("sets", "--set", metavar="KEY=VALUE", multiple=True, help="Set one key of the coordinator's settings.")
 def demo(
     devices: int,

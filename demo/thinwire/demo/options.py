@@ -10,7 +10,7 @@ from thinwire.common.link import LinkProfile
 class DemoOptions:
     """One run: the fleet, its links, what to reach and by when."""
 
-    devices: int = 3
+    devices: int = 10
     # None is loopback as it is.
     link: LinkProfile | None = None
     # Where settings, logs and the model stay afterwards; None is a temporary folder that goes.
@@ -22,6 +22,6 @@ class DemoOptions:
     density: float | None = None
     omega: float | None = None
     seed: int = 1
-    timeout_s: float = 300.0
+    timeout_s: float = 600.0
     # "section.key=value" for the coordinator's settings.
     set: tuple[str, ...] = ()

@@ -8,6 +8,7 @@ prints the numbers of that very run.
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import tempfile
 import time
@@ -34,6 +35,8 @@ LAST_WORDS_S = 30.0
 def run(options: DemoOptions) -> int:
     """Run the demo; give the exit code."""
     console = Console(stderr=True)
+    # A demo that is told to stop must take its fleet along; only an exception runs the stack's end.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with ExitStack() as stack:
         folder = options.keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="thinwire-demo-")))
         folder.mkdir(parents=True, exist_ok=True)
