@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import deque
 from dataclasses import dataclass
 
+from thinwire.common.layout import Layout
+from thinwire.common.snapshot import Snapshot, pack_snapshot
 from thinwire.server.model import Commit
 
 
@@ -16,6 +19,14 @@ class PackedSnapshot:
     packed: bytes
     sha256: bytes
     through: dict[str, tuple[int, int]]
+
+    @classmethod
+    def of(
+        cls, snapshot: Snapshot, layout: Layout, buffers: Layout, through: dict[str, tuple[int, int]]
+    ) -> PackedSnapshot:
+        """Pack a snapshot; `through` must be as of its version."""
+        packed = pack_snapshot(snapshot, layout, buffers)
+        return cls(snapshot.version, packed, hashlib.sha256(packed).digest(), through)
 
 
 class CommitLog:
@@ -43,6 +54,11 @@ class CommitLog:
         """Remember the newest snapshot; its size is the new measure of what is worth holding."""
         self.snapshot = snapshot
         self._limit_bytes = max(len(snapshot.packed), 1)
+
+    @property
+    def usable_snapshot(self) -> PackedSnapshot | None:
+        """The kept snapshot, if the log still goes on from it."""
+        return self.snapshot if self.snapshot and self.reaches(self.snapshot.version) else None
 
     def after(self, version: int) -> Commit | None:
         """The commit that follows `version`, or None when it is not held (any more, or yet)."""

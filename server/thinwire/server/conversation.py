@@ -4,34 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from dataclasses import dataclass, field
 
 from thinwire.common.values import FromCoordinator, Report
-
-# What a device may leave unread before its stream is given up; commits are not among these.
-MAX_WAITING_WORDS = 4096
+from thinwire.server.feed import Feed
 
 
 @dataclass(slots=True, eq=False)
 class Conversation:
-    """Words that wait for the device, and where it stands in the log of commits."""
+    """What the device is sent next, and a way to wake the writer that sends it."""
 
     device: str
     epoch: int
-    words: deque[FromCoordinator] = field(default_factory=deque)
+    feed: Feed
     wake: asyncio.Event = field(default_factory=asyncio.Event)
-    subscribed: bool = False
-    cursor: int | None = None  # the version it was last sent; None for no model at all
-    resume: tuple[int, int] = (0, 0)  # snapshot version and bytes that it already has
-    told_finish: bool = False
     fenced: bool = False
 
     def tell(self, word: FromCoordinator) -> None:
         """Have this sent, before any further commit."""
-        if len(self.words) < MAX_WAITING_WORDS:
-            self.words.append(word)
-            self.wake.set()
+        self.feed.tell(word)
+        self.wake.set()
 
 
 @dataclass(slots=True)

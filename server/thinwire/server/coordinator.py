@@ -7,7 +7,6 @@ order: an event's effects are carried out before the next event is handled.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import time
 from collections.abc import Callable
@@ -16,7 +15,6 @@ from contextlib import suppress
 from typing import TypeVar
 
 from thinwire.common.errors import TaskError
-from thinwire.common.snapshot import Snapshot, pack_snapshot
 from thinwire.common.values import Report, Verdict, Welcome
 from thinwire.server import core
 from thinwire.server.commits import CommitLog, PackedSnapshot
@@ -82,14 +80,14 @@ class Coordinator:
     async def snapshot(self) -> PackedSnapshot:
         """A snapshot from which the log of commits goes on; a kept one if it still does."""
         async with self._snapshotting:
-            held = self.commits.snapshot
-            if held is not None and self.commits.reaches(held.version):
+            if (held := self.commits.usable_snapshot) is not None:
                 return held
             async with self._order:
                 model, through = self.core.model, self.core.ledger.published()
-                frozen = Snapshot(model.version, model.weights_P.copy(), model.buffers_B.copy())
-            packed = await asyncio.to_thread(pack_snapshot, frozen, model.layout, model.buffer_layout)
-            made = PackedSnapshot(frozen.version, packed, hashlib.sha256(packed).digest(), through)
+                frozen = model.freeze()
+            made = await asyncio.to_thread(
+                PackedSnapshot.of, frozen, model.layout, model.buffer_layout, through
+            )
             self.commits.keep(made)
             return made
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from thinwire.common import checksum
 from thinwire.common.codec import Packet, ValueCode, add_and_select, kept_of, pack, quantise
 from thinwire.common.layout import Layout
+from thinwire.common.snapshot import Snapshot
 from thinwire.common.statistics import pack_statistics
 
 Vector = NDArray[np.float32]
@@ -49,6 +50,10 @@ class GlobalModel:
         self.residual_P = np.zeros_like(self.weights_P)
         self.version = 0
         self.checksum = checksum.full(self.weights_P)
+
+    def freeze(self) -> Snapshot:
+        """A copy of what is published."""
+        return Snapshot(self.version, self.weights_P.copy(), self.buffers_B.copy())
 
     def publish(self, step_P: Vector, buffers_B: Vector | None, density: float, code: ValueCode) -> Commit:
         """Make the next version from a step (P,), whose memory is used up; raise DivergedError when it cannot be."""

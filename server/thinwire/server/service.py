@@ -18,18 +18,11 @@ import grpc.aio
 from google.protobuf.message import DecodeError
 
 from thinwire.common import values, wire
-from thinwire.common.values import (
-    CHUNK_BYTES,
-    CommitChunk,
-    CommitHeader,
-    RefusalReason,
-    SnapshotChunk,
-    SnapshotHeader,
-)
-from thinwire.server import core
+from thinwire.common.values import RefusalReason
+from thinwire.server import core, reception
 from thinwire.server.conversation import Conversation, DeviceRecord
 from thinwire.server.coordinator import Coordinator
-from thinwire.server.model import Commit
+from thinwire.server.feed import Feed, SnapshotWanted
 from thinwire.server.staging import Staging, StagingError
 from thinwire.v1 import session_pb2, session_pb2_grpc
 
@@ -68,7 +61,7 @@ class FleetService(session_pb2_grpc.FleetServiceServicer):
             first = await _first_word(request_iterator)
             if first is None:
                 return
-            session = await self._welcome(wire.from_request(first), context)
+            session = await self._greet(wire.from_request(first), context)
             await self._converse(session, request_iterator, context)
         except RefusedError as error:
             await self._refuse(error.refusal, session, context)
@@ -82,41 +75,34 @@ class FleetService(session_pb2_grpc.FleetServiceServicer):
 
     # -- hello -------------------------------------------------------------------------------------------------
 
-    async def _welcome(self, hello: values.FromDevice, context: Context) -> Conversation:
+    async def _greet(self, hello: values.FromDevice, context: Context) -> Conversation:
         if not isinstance(hello, values.Hello):
             raise RefusedError(RefusalReason.BAD_REQUEST, "the first word on a stream must be Hello")
         self._check_hello(hello, context)
-        coordinator, device = self._coordinator, hello.device
-        same_lineage = hello.lineage == coordinator.welcome.lineage
         # An older stream of this device must not settle anything between this greeting and its answer.
-        self._fence(device)
-        effects = await coordinator.submit(
-            core.Greeted(device, hello.epoch if same_lineage else 0, hello.unsettled if same_lineage else ())
+        self._fence(hello.device)
+        effects = await self._coordinator.submit(
+            reception.greeted(hello, self._coordinator.welcome.lineage)
         )
         recognised = effects[0]
         if isinstance(recognised, core.Refused):
+            await self._coordinator.submit(core.Left(hello.device))
             raise RefusedError(RefusalReason.BAD_REQUEST, recognised.message, retry_after_s=10)
         assert isinstance(recognised, core.Recognised)
-        if recognised.epoch != hello.epoch or not same_lineage:
-            self._staging.forget(device)
-        return await self._answer(hello, recognised, context)
+        return self._welcome(hello, recognised)
 
-    async def _answer(
-        self, hello: values.Hello, recognised: core.Recognised, context: Context
-    ) -> Conversation:
-        session = Conversation(hello.device, recognised.epoch)
-        self._coordinator.sessions[hello.device] = session
-        self._coordinator.devices.setdefault(hello.device, DeviceRecord())
-        template = self._coordinator.welcome
-        welcome = values.Welcome(
-            template.lineage, recognised.epoch, template.task, template.task_params, template.layout_hash,
-            template.plan, self._coordinator.commits.version, self._staging.staged(hello.device), recognised.outcomes,
-        )  # fmt: skip
+    def _welcome(self, hello: values.Hello, recognised: core.Recognised) -> Conversation:
+        coordinator = self._coordinator
+        session = Conversation(hello.device, recognised.epoch, Feed(hello.device, recognised.epoch))
+        version = coordinator.commits.version
+        # The first word in its feed, so nothing can be said before it.
+        session.tell(reception.welcomed(coordinator.welcome, hello, recognised, version, self._staging))
+        coordinator.sessions[hello.device] = session
+        coordinator.devices.setdefault(hello.device, DeviceRecord())
         log.info(
             "device connected",
             extra={"device": hello.device, "epoch": recognised.epoch, "software": hello.software},
         )
-        await context.write(wire.response(welcome))
         return session
 
     def _check_hello(self, hello: values.Hello, context: Context) -> None:
@@ -179,30 +165,20 @@ class FleetService(session_pb2_grpc.FleetServiceServicer):
                 session.tell(word)
             case values.Hello():
                 raise RefusedError(RefusalReason.BAD_REQUEST, "a second Hello on one stream")
+        if session.feed.overfull:
+            raise RefusedError(RefusalReason.BAD_REQUEST, "the device reads none of its answers")
 
     async def _take_chunk(self, session: Conversation, chunk: values.DeltaChunk) -> None:
         whole = self._staging.take(session.device, chunk)
         if whole is None:
             return
-        event = core.DeltaSealed(
-            session.device,
-            session.epoch,
-            whole.seq,
-            whole.header.sha256,
-            whole.payload,
-            whole.header.buffer_bytes,
-        )
-        for effect in await self._coordinator.submit(event):
+        for effect in await self._coordinator.submit(reception.sealed(session.device, session.epoch, whole)):
             if isinstance(effect, core.Refused):
                 raise RefusedError(RefusalReason.BAD_REQUEST, effect.message)
 
     async def _subscribe(self, session: Conversation, wish: values.Subscribe) -> None:
-        known = wish.has_base and wish.version <= self._coordinator.commits.version
-        session.cursor = wish.version if known else None
-        session.resume = (wish.snapshot_version, wish.snapshot_bytes)
-        session.subscribed = True
-        session.told_finish = False
-        await self._coordinator.submit(core.Subscribed(session.device, max(1, min(wish.examples, 1 << 40))))
+        session.feed.subscribe(wish)
+        await self._coordinator.submit(reception.subscribed(session.device, wish))
         session.wake.set()
 
     # -- speaking ----------------------------------------------------------------------------------------------
@@ -210,65 +186,24 @@ class FleetService(session_pb2_grpc.FleetServiceServicer):
     async def _speak(self, session: Conversation, context: Context) -> None:
         while not session.fenced:
             session.wake.clear()
-            await self._say_waiting_words(session, context)
-            if not await self._advance(session, context):
+            if not await self._say_next(session, context):
                 await session.wake.wait()
         raise RefusedError(RefusalReason.FENCED, "this device has opened a newer stream", retry_after_s=30)
 
-    async def _say_waiting_words(self, session: Conversation, context: Context) -> None:
-        while session.words:
-            await context.write(wire.response(session.words.popleft()))
-
-    async def _advance(self, session: Conversation, context: Context) -> bool:
+    async def _say_next(self, session: Conversation, context: Context) -> bool:
         """Send the next thing that brings the device forward; whether there was one."""
-        if not session.subscribed or not self._coordinator.open:
+        coordinator = self._coordinator
+        due = session.feed.next(coordinator.commits, open=coordinator.open, final=coordinator.final)
+        if due is None:
             return False
-        commits = self._coordinator.commits
-        if session.cursor is None or not commits.reaches(session.cursor):
-            await self._send_snapshot(session, context)
+        if isinstance(due, SnapshotWanted):
+            await coordinator.snapshot()
             return True
-        commit = commits.after(session.cursor)
-        if commit is not None:
-            await self._send_commit(session, commit, context)
-            return True
-        return await self._tell_finish(session, context)
-
-    async def _tell_finish(self, session: Conversation, context: Context) -> bool:
-        final = self._coordinator.final
-        if final is None or session.told_finish or session.cursor != final.version:
-            return False
-        session.told_finish = True
-        await context.write(wire.response(values.Finish(final.version, final.reason[:1024])))
+        await context.write(wire.response(due.word))
+        if due.completed_bytes:
+            coordinator.devices[session.device].version = session.feed.cursor or 0
+            coordinator.count_down(due.completed_bytes)
         return True
-
-    async def _send_commit(self, session: Conversation, commit: Commit, context: Context) -> None:
-        epoch, through = commit.through.get(session.device, (0, 0))
-        header: CommitHeader | None = CommitHeader(
-            len(commit.payload), commit.buffer_bytes, through if epoch == session.epoch else 0
-        )
-        for offset in range(0, len(commit.payload), CHUNK_BYTES):
-            data = commit.payload[offset : offset + CHUNK_BYTES]
-            await context.write(wire.response(CommitChunk(commit.version, offset, data, header)))
-            header = None
-        session.cursor = self._coordinator.devices[session.device].version = commit.version
-        self._coordinator.count_down(len(commit.payload))
-
-    async def _send_snapshot(self, session: Conversation, context: Context) -> None:
-        snapshot = await self._coordinator.snapshot()
-        epoch, through = snapshot.through.get(session.device, (0, 0))
-        header: SnapshotHeader | None = SnapshotHeader(
-            len(snapshot.packed), snapshot.sha256, through if epoch == session.epoch else 0
-        )
-        version, held = session.resume
-        start = held if version == snapshot.version and held < len(snapshot.packed) else 0
-        session.resume = (0, 0)
-        for offset in range(start, len(snapshot.packed), CHUNK_BYTES):
-            data = snapshot.packed[offset : offset + CHUNK_BYTES]
-            await context.write(wire.response(SnapshotChunk(snapshot.version, offset, data, header)))
-            await self._say_waiting_words(session, context)
-            header = None
-        session.cursor = self._coordinator.devices[session.device].version = snapshot.version
-        self._coordinator.count_down(len(snapshot.packed) - start)
 
     # -- goodbye -----------------------------------------------------------------------------------------------
 

@@ -1,0 +1,45 @@
+"""What a device's words mean to the core: pure translations, shared by the gRPC service and the in-process world."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from thinwire.common.values import Hello, Subscribe, Welcome
+from thinwire.server.core import DeltaSealed, Greeted, Recognised, Subscribed
+from thinwire.server.staging import Staging, WholeDelta
+
+# A weight beyond this is no number of examples; it only has to keep the sum of all weights in range.
+MAX_EXAMPLES = 1 << 40
+
+
+def greeted(hello: Hello, lineage: bytes) -> Greeted:
+    """A Hello; what the device holds of another lineage is nothing to this one."""
+    if hello.lineage != lineage:
+        return Greeted(hello.device, 0)
+    return Greeted(hello.device, hello.epoch, hello.unsettled)
+
+
+def welcomed(
+    template: Welcome, hello: Hello, recognised: Recognised, version: int, staging: Staging
+) -> Welcome:
+    """The answer to a Hello; what was staged for another epoch of the device is dropped."""
+    if hello.lineage != template.lineage or hello.epoch != recognised.epoch:
+        staging.forget(hello.device)
+    return replace(
+        template,
+        epoch=recognised.epoch,
+        version=version,
+        staged=staging.staged(hello.device),
+        outcomes=recognised.outcomes,
+    )
+
+
+def subscribed(device: str, wish: Subscribe) -> Subscribed:
+    """A Subscribe."""
+    return Subscribed(device, max(1, min(wish.examples, MAX_EXAMPLES)))
+
+
+def sealed(device: str, epoch: int, whole: WholeDelta) -> DeltaSealed:
+    """The last chunk of a delta."""
+    header = whole.header
+    return DeltaSealed(device, epoch, whole.seq, header.sha256, whole.payload, header.buffer_bytes)
