@@ -3,8 +3,8 @@
 from thinwire.common.codec.blob import Packet, Unpacked, pack, unpack
 from thinwire.common.codec.errors import CodecError, Reason
 from thinwire.common.codec.limits import Limits
-from thinwire.common.codec.valuecode import Quantised, ValueCode, quantise
 from thinwire.common.codec.topk import add_and_select, kept_of, select
+from thinwire.common.codec.valuecode import Quantised, ValueCode, quantise
 
 __all__ = [
     "CodecError",

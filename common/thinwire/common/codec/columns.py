@@ -5,6 +5,8 @@ higher level buys 5 % for 260 times the time), declare their content's size, and
 the blob's CRC covers them.
 """
 
+from dataclasses import dataclass
+
 import zstandard
 
 from thinwire.common.codec.errors import CodecError, Reason
@@ -14,24 +16,32 @@ MAX_WINDOW = 8 << 20  # what a decoder must be ready to allocate, whatever the f
 _MAGIC = b"\x28\xb5\x2f\xfd"
 
 
-def shrink(column: bytes) -> tuple[bytes, bool]:
-    """Return the column as it is to be stored, and whether that is raw."""
-    if not column:
-        return b"", True
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A column as it is stored."""
+
+    column: bytes | memoryview
+    raw: bool
+
+
+def shrink(column: bytes) -> Stored:
+    """Store a column in the smaller way."""
     packed = zstandard.ZstdCompressor(level=LEVEL, write_checksum=False, write_dict_id=False).compress(column)
-    return (packed, False) if len(packed) < len(column) else (column, True)
+    return Stored(packed, raw=False) if len(packed) < len(column) else Stored(column, raw=True)
 
 
-def restore(packed: memoryview, raw: bool, size: int) -> bytes | memoryview:
-    """Undo `shrink` for a column of `size` bytes; nothing is allocated before the frame agrees on that size."""
-    if raw:
+def restore(stored: Stored, size: int) -> bytes | memoryview:
+    """Return a column of `size` bytes; nothing is allocated before the frame agrees on that size."""
+    packed = stored.column
+    if stored.raw:
         if len(packed) != size:
             raise CodecError(Reason.BAD_COLUMN, f"a raw column of {len(packed)} bytes; {size} were declared")
         return packed
     _screen(packed, size)
     try:
         # max_output_size does not bound a frame that declares its size; _screen does.
-        column = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW).decompress(packed, allow_extra_data=False)
+        frame = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW)
+        column = frame.decompress(packed, allow_extra_data=False)
     except (zstandard.ZstdError, MemoryError) as error:
         raise CodecError(Reason.BAD_COLUMN, f"a column that zstd cannot read: {error}") from error
     if len(column) != size:
@@ -39,7 +49,7 @@ def restore(packed: memoryview, raw: bool, size: int) -> bytes | memoryview:
     return column
 
 
-def _screen(packed: memoryview, size: int) -> None:
+def _screen(packed: bytes | memoryview, size: int) -> None:
     # A skippable frame has another magic, and a size of its own that means something else.
     if packed[:4] != _MAGIC:
         raise CodecError(Reason.BAD_COLUMN, "a column that is no zstd frame")

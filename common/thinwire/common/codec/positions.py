@@ -1,43 +1,55 @@
 """How ascending positions become bytes: as the gaps between them, so that zstd's Huffman stage codes their entropy.
 
-gap = position - previous position - 1, the first counted from -1; positions are thus ascending and unique by
-construction. Two codes, of which the second wins below about 0.25 % density:
+gap = position - previous position - 1, the first counted from -1, so positions that come out of gaps ascend and are
+unique by construction. Two codes, of which the second wins below about 0.25 % density:
 
-    bytes    one byte a gap; 255 means "255 more, and go on"
-    words    one u16 a gap; 65535 means "65535 more, and go on"; all low bytes, then all high bytes
+    BYTES    one byte a gap; 255 means "255 more, and go on"
+    WORDS    one u16 a gap; 65535 means "65535 more, and go on"
 
-K kept, G gap units with escapes (G >= K).
+K kept, U units (gaps and escapes, U >= K), B one block.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
+from thinwire.common.codec.blocks import blocks
 from thinwire.common.codec.errors import CodecError, Reason
+
+Positions = NDArray[np.int64]
+Units = NDArray[np.uint8] | NDArray[np.uint16]
 
 BYTES, WORDS = 1, 2
 ESCAPE = {BYTES: 255, WORDS: 65535}
-_UNIT = {BYTES: np.dtype("u1"), WORDS: np.dtype("<u2")}
+UNIT_SIZE = {BYTES: 1, WORDS: 2}
 
 
-def gaps_of(index_K: NDArray[np.int64], size: int) -> NDArray[np.int64]:
-    """Return the gaps of ascending positions in a model of `size` parameters; raise ValueError if they are not."""
-    gap_K = np.diff(index_K, prepend=-1)
-    gap_K -= 1
-    if gap_K.min() < 0 or index_K[-1] >= size:
-        raise ValueError(f"positions must ascend without repeating and stay below {size}")
-    return gap_K
+def to_units(index_K: Positions, code: int, size: int) -> NDArray[np.uint16]:
+    """Write positions below `size` as gaps; raise ValueError if they do not ascend or leave the model."""
+    before = -1
+    units = []
+    for block in blocks(index_K.size):
+        index_B = index_K[block]
+        gap_B = np.empty_like(index_B)
+        gap_B[0] = index_B[0] - before
+        np.subtract(index_B[1:], index_B[:-1], out=gap_B[1:])
+        gap_B -= 1
+        before = int(index_B[-1])
+        if gap_B.min() < 0 or before >= size:
+            raise ValueError(f"positions must ascend without repeating, from 0 to {size - 1}")
+        units.append(_escaped(gap_B, ESCAPE[code]))
+    return np.concatenate(units)
 
 
-def escape(gap_K: NDArray[np.int64], code: int) -> NDArray[np.unsignedinteger]:
-    """Write each gap in units of the code, with as many escapes before it as it needs."""
-    most = ESCAPE[code]
-    if gap_K.max() < most:
-        return gap_K.astype(_UNIT[code])
-    escapes_K, last_K = np.divmod(gap_K, most)
-    end_K = np.cumsum(escapes_K + 1) - 1
-    unit_G = np.full(int(end_K[-1]) + 1, most, dtype=_UNIT[code])
-    unit_G[end_K] = last_K
-    return unit_G
+def _escaped(gap_B: Positions, most: int) -> NDArray[np.uint16]:
+    if gap_B.max() < most:
+        return gap_B.astype(np.uint16)
+    escapes_B = gap_B // most
+    gap_B -= escapes_B * most
+    end_B = np.cumsum(escapes_B)
+    end_B += np.arange(gap_B.size)
+    unit_U = np.full(int(end_B[-1]) + 1, most, dtype=np.uint16)
+    unit_U[end_B] = gap_B
+    return unit_U
 
 
 def most_units(code: int, kept: int, size: int) -> int:
@@ -45,15 +57,24 @@ def most_units(code: int, kept: int, size: int) -> int:
     return kept + (size - kept) // ESCAPE[code]
 
 
-def positions(unit_G: NDArray[np.unsignedinteger], code: int, kept: int, size: int) -> NDArray[np.int64]:
-    """Undo `gaps_of` and `escape`; raise CodecError unless there are `kept` positions below `size`."""
-    end_K = np.flatnonzero(unit_G != ESCAPE[code])
-    if end_K.size != kept or end_K[-1] != unit_G.size - 1:
-        raise CodecError(Reason.BAD_POSITION, f"{end_K.size} positions; {kept} were declared")
-    index_K = np.cumsum(unit_G, dtype=np.int64)
-    if unit_G.size != kept:
-        index_K = index_K[end_K]
-    index_K += np.arange(kept)
-    if index_K[-1] >= size:
-        raise CodecError(Reason.BAD_POSITION, f"position {index_K[-1]} in a model of {size} parameters")
+def from_units(unit_U: Units, code: int, kept: int, size: int) -> Positions:
+    """Undo `to_units`; raise CodecError unless there are exactly `kept` positions below `size`."""
+    escape = ESCAPE[code]
+    found = int(np.count_nonzero(unit_U != escape))
+    if found != kept or unit_U[-1] == escape:
+        raise CodecError(Reason.BAD_POSITION, f"{found} gaps where {kept} were declared, or half a gap at the end")
+    index_K = np.empty(kept, dtype=np.int64)
+    done, before = 0, -1
+    for block in blocks(unit_U.size):
+        unit_B = unit_U[block]
+        last_B = unit_B != escape
+        # A whole block of escapes adds up to 2**30, within an int32.
+        step_B = np.add(unit_B, last_B, dtype=np.int32)
+        np.cumsum(step_B, out=step_B)
+        end = np.flatnonzero(last_B)
+        np.add(step_B.take(end), before, out=index_K[done : done + end.size])
+        done += end.size
+        before += int(step_B[-1])
+    if before >= size:
+        raise CodecError(Reason.BAD_POSITION, f"position {before} in a model of {size} parameters")
     return index_K

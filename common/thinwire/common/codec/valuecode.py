@@ -4,9 +4,9 @@
     FP16   value / scale as float16, scale the largest magnitude; bytes in 2 planes
     FP32   the value; bytes in 4 planes (exponents compress, mantissas do not)
 
-The bins of LOG3 are uniform in the bits of |v| as a float32, which ascend as log |v| does to within 6 %: integer arithmetic,
-fast and the same on every machine. Kept values all lie above a threshold, where a linear grid would waste its
-codes. What quantising loses stays in the sender's residual, so the nearest code is right and dither is not needed.
+The bins of LOG3 are uniform in the bits of |v| as a float32, which ascend nearly as log |v| does: integer
+arithmetic, fast and the same on every machine. Kept values all lie above a threshold, where a linear grid would waste
+its codes. What quantising loses stays in the sender's residual, so the nearest code is right and dither is not needed.
 K kept.
 """
 
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from thinwire.common.codec.blocks import blocks
 from thinwire.common.codec.errors import CodecError, Reason
 
 Floats = NDArray[np.float32]
@@ -76,47 +77,73 @@ def column_size(code: ValueCode, kept: int) -> int:
 
 def _encode_log3(value_K: Floats) -> tuple[Floats, bytes]:
     bits_K = value_K.view(np.int32)
-    code_K = _bins(bits_K & MAGNITUDE)
-    book = _means(value_K, code_K)
-    nibble_K = code_K.astype(np.uint8)
-    nibble_K |= (bits_K < 0).view(np.uint8) << 3
-    if nibble_K.size % 2:
-        nibble_K = np.append(nibble_K, np.uint8(0))
-    return book, (nibble_K[0::2] | nibble_K[1::2] << 4).tobytes()
+    bins = _bins_of(bits_K)
+    nibble_K = np.zeros(value_K.size + value_K.size % 2, dtype=np.uint8)
+    count, total = np.zeros(LEVELS, np.int64), np.zeros(LEVELS)
+    for block in blocks(value_K.size):
+        bits_B = bits_K[block]
+        magnitude_B = bits_B & MAGNITUDE
+        level_B = bins.levels(magnitude_B)
+        count += np.bincount(level_B, minlength=LEVELS)
+        total += np.bincount(level_B, weights=magnitude_B.view(np.float32), minlength=LEVELS)
+        bits_B = bits_B >> 28
+        bits_B &= 8
+        bits_B |= level_B
+        nibble_K[block] = bits_B
+    column = nibble_K[1::2] << 4
+    column |= nibble_K[0::2]
+    return _book(count, total), column.tobytes()
 
 
-def _bins(magnitude_K: NDArray[np.int32]) -> NDArray[np.int32]:
-    highest = int(magnitude_K.max())
-    lowest = int(magnitude_K.min())
-    # Zeros keep a code of their own, so that what did not change is not moved by a bin's mean.
-    zero_K = magnitude_K == 0 if lowest == 0 < highest else None
-    if zero_K is not None:
-        lowest = int(magnitude_K[~zero_K].min())
-    levels = LEVELS if zero_K is None else LEVELS - 1
-    lowest = max(lowest, highest - MAX_SPAN)
-    width = (highest - lowest) // levels + 1
-    code_K = np.maximum(magnitude_K - np.int32(lowest), 0) // np.int32(width)
-    if zero_K is not None:
-        code_K += np.int32(1)
-        code_K[zero_K] = 0
-    return code_K
+@dataclass(frozen=True, slots=True)
+class _Bins:
+    """Where the bins of LOG3 lie, in the bits of |v|."""
+
+    first: int  # the level of the lowest bin: 1 if level 0 is for zeros alone
+    lowest: int
+    width: int
+
+    def levels(self, magnitude_B: NDArray[np.int32]) -> NDArray[np.int32]:
+        level_B = magnitude_B - np.int32(self.lowest)
+        np.maximum(level_B, 0, out=level_B)
+        level_B //= np.int32(self.width)
+        if self.first:
+            level_B += np.int32(1)
+            level_B[magnitude_B == 0] = 0
+        return level_B
 
 
-def _means(value_K: Floats, code_K: NDArray[np.int32]) -> Floats:
-    count = np.bincount(code_K, minlength=LEVELS)
-    total = np.bincount(code_K, weights=np.abs(value_K), minlength=LEVELS)
+def _bins_of(bits_K: NDArray[np.int32]) -> _Bins:
+    lowest, highest, zeros = int(MAGNITUDE), 0, False
+    for block in blocks(bits_K.size):
+        magnitude_B = bits_K[block] & MAGNITUDE
+        highest = max(highest, int(magnitude_B.max()))
+        least = int(magnitude_B.min())
+        if least == 0:
+            zeros = True
+            least = int(magnitude_B.min(initial=MAGNITUDE, where=magnitude_B > 0))
+        lowest = min(lowest, least)
+    # Zeros have a level of their own, so that what did not change is not moved by the mean of what did.
+    first = 1 if zeros and highest else 0
+    lowest = max(min(lowest, highest), highest - MAX_SPAN)
+    return _Bins(first, lowest, (highest - lowest) // (LEVELS - first) + 1)
+
+
+def _book(count: NDArray[np.int64], total: NDArray[np.float64]) -> Floats:
     mean = np.minimum(total / np.maximum(count, 1), np.finfo(np.float32).max).astype(np.float32)
     # An empty bin has the mean 0 so far; it takes its lower neighbour's.
-    return np.maximum.accumulate(mean)
+    book: Floats = np.maximum.accumulate(mean)
+    return book
 
 
 def _decode_log3(column: bytes | memoryview, book: Floats, kept: int) -> Floats:
     signed = np.concatenate([book, -book])
-    pair = np.empty((256, 2), dtype=np.float32)
-    pair[:, 0] = np.tile(signed, 16)
-    pair[:, 1] = np.repeat(signed, 16)
-    # One look-up of 8 bytes a byte: both of its values at once.
-    both = pair.view(np.uint64)[:, 0].take(np.frombuffer(column, dtype=np.uint8))
+    # One look-up of 8 bytes a byte gives both of its values: the low nibble's, then the high one's.
+    pair = np.stack([np.tile(signed, 16), np.repeat(signed, 16)], axis=1).view(np.uint64)[:, 0]
+    byte = np.frombuffer(column, dtype=np.uint8)
+    both = np.empty(byte.size, dtype=np.uint64)
+    for block in blocks(byte.size):
+        both[block] = pair.take(byte[block])
     return both.view(np.float32)[:kept]
 
 
@@ -128,7 +155,8 @@ def _encode_fp16(value_K: Floats) -> tuple[Floats, bytes]:
 
 def _decode_fp16(column: bytes | memoryview, book: Floats, kept: int) -> Floats:
     with np.errstate(over="ignore", invalid="ignore"):
-        return _from_planes(column, "<f2", kept).astype(np.float32) * book[0]
+        value_K: Floats = _from_planes(column, "<f2", kept).astype(np.float32) * book[0]
+    return value_K
 
 
 def _encode_fp32(value_K: Floats) -> tuple[Floats, bytes]:
@@ -145,7 +173,8 @@ def _to_planes(value_K: NDArray[np.floating]) -> bytes:
 
 def _from_planes(column: bytes | memoryview, dtype: str, kept: int) -> NDArray[np.floating]:
     plane = np.frombuffer(column, dtype=np.uint8).reshape(-1, kept)
-    return np.ascontiguousarray(plane.T).view(dtype)[:, 0]
+    # A copy even where the transpose needs none: values do not share memory with the blob.
+    return np.array(plane.T, order="C").view(dtype)[:, 0]
 
 
 _ENCODERS = {ValueCode.LOG3: _encode_log3, ValueCode.FP16: _encode_fp16, ValueCode.FP32: _encode_fp32}
