@@ -177,17 +177,25 @@ class CoordinatorCore:
         self._statistics = Statistics(model.buffer_layout.size)
         self._outer = Outer(rules.server_learning_rate, rules.server_momentum)
         self._contributors: set[str] = set()
-        self._opened_at = 0.0
+        self._opened_at = self._now = 0.0
         self._evaluating = False
         self._hits = 0
 
     @property
     def deadline(self) -> float | None:
         """When the core next wants a Tick; None for never."""
-        return self.rules.policy.deadline(self._view()) if self._may_commit() else None
+        at = self.rules.policy.deadline(self._view()) if self._may_commit() else None
+        # One that has passed without a commit stays passed: only an event can help now.
+        return at if at is not None and at > self._now else None
 
     def handle(self, event: Event, now: float) -> list[Effect]:
         """Take one event at loop time `now` (seconds, monotonic) and say what is to be done."""
+        self._now = now
+        # Sums may overflow on the way; what is not finite is refused where it would be published.
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self._react(event, now)
+
+    def _react(self, event: Event, now: float) -> list[Effect]:
         match event:
             case Greeted():
                 return self._greet(event)

@@ -19,6 +19,7 @@ from thinwire.common.snapshot import Snapshot
 from thinwire.common.statistics import pack_statistics
 
 Vector = NDArray[np.float32]
+Index = NDArray[np.int64]
 
 
 class DivergedError(ArithmeticError):
@@ -57,26 +58,32 @@ class GlobalModel:
 
     def publish(self, step_P: Vector, buffers_B: Vector | None, density: float, code: ValueCode) -> Commit:
         """Make the next version from a step (P,), whose memory is used up; raise DivergedError when it cannot be."""
-        index_K = add_and_select(self.residual_P, step_P, kept_of(density, self.layout.size))
-        self._refuse_divergence(index_K)
+        index_K = self._select(step_P, kept_of(density, self.layout.size))
         quantised = quantise(self.residual_P[index_K], code)
         old_K = self.weights_P[index_K]
-        self.weights_P[index_K] += quantised.value_K
+        new_K = self._moved(old_K, quantised.value_K, index_K)
+        self.weights_P[index_K] = new_K
         self.residual_P[index_K] -= quantised.value_K
-        before, after = checksum.of(index_K, old_K), checksum.of(index_K, self.weights_P[index_K])
-        self.checksum = (self.checksum - before + after) % 2**64
+        self.checksum = (self.checksum - checksum.of(index_K, old_K) + checksum.of(index_K, new_K)) % 2**64
         packet = Packet(self.layout.hash, self.version, self.layout.size, index_K, quantised, self.checksum)
         self.version += 1
         statistics = self._pack_buffers(buffers_B)
         return Commit(self.version, pack(packet) + statistics, len(statistics), len(index_K))
 
-    def _refuse_divergence(self, index_K: NDArray[np.int64]) -> None:
-        with np.errstate(over="ignore", invalid="ignore"):
-            finite = np.isfinite(self.weights_P[index_K] + self.residual_P[index_K])
+    def _select(self, step_P: Vector, kept: int) -> Index:
+        try:
+            return add_and_select(self.residual_P, step_P, kept)
+        except ValueError as error:
+            raise DivergedError(f"the step to version {self.version + 1}: {error}") from None
+
+    def _moved(self, old_K: Vector, value_K: Vector, index_K: Index) -> Vector:
+        with np.errstate(over="ignore"):
+            new_K = old_K + value_K
+        finite = np.isfinite(new_K)
         if not finite.all():
             where = int(index_K[np.argmin(finite)])
-            self.residual_P[index_K[~finite]] = 0.0
             raise DivergedError(f"the step to version {self.version + 1} is not finite at parameter {where}")
+        return new_K
 
     def _pack_buffers(self, buffers_B: Vector | None) -> bytes:
         if buffers_B is None or not len(buffers_B):
