@@ -14,12 +14,12 @@ fail() { echo "error: $*" >&2; exit 1; }
 new_enough() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
 
 find_python() {
-    local name
-    for name in ${PYTHON:-python3.11 python3.12 python3.13 python3}; do
+    local names=${PYTHON:-python3.11 python3.12 python3.13 python3} name
+    for name in $names; do
         if new_enough "$name"; then command -v "$name"; return; fi
     done
-    fail "thinwire needs Python 3.11 or newer, and ${PYTHON:-none of python3.11, python3.12, python3.13, python3} is one." \
-        "Install one, or name it: make setup PYTHON=/path/to/python3.11"
+    fail "thinwire needs Python 3.11 or newer; tried: $names." \
+        "Install one, or say where it is: make setup PYTHON=/path/to/python3.11"
 }
 
 # Debian keeps a part of the standard library in a package of its own.
