@@ -5,6 +5,7 @@
     unsent_P    A, the sum of the device's own increments since the last cut
     residual_P  e, mass that was never sent
     working_P   w, the vector that the optimiser moves
+    origin_P    the w of the last rebase
 
     step:    w += u;  A += u
     cut:     a = e + A;  q = quantise(select(a));  e = a - q;  F += q;  A = 0;  w = W + omega * F
@@ -14,7 +15,7 @@
 The rebase on the right is the correction for delay (Delayed Gradient Averaging, NeurIPS 2021, is omega = 1). At
 omega = 1/2, the smallest weight that is stable for every delay, own pending work counts half until its commit is here.
 What travels is the sum of own increments, never end minus start: between the two a commit may have moved w, and that
-jump belongs to others. Increments are read off as w minus the origin, the w of the last rebase, when they are needed.
+jump belongs to others. Increments are read off as w minus the origin, when they are needed.
 
 Shapes: P parameters, K coordinates of a delta or commit.
 """
@@ -69,7 +70,7 @@ class Replica:
         self.next_seq = next_seq
         self.dropped = 0.0
         self.delay_steps = 0
-        self._origin_P = working_P.copy()
+        self.origin_P = working_P.copy()
 
     @property
     def based(self) -> bool:
@@ -144,13 +145,13 @@ class Replica:
 
     def _absorb(self) -> None:
         # origin becomes the increment, then the new origin: no fourth vector is needed.
-        np.subtract(self.working_P, self._origin_P, out=self._origin_P)
-        self.unsent_P += self._origin_P
-        self._origin_P[:] = self.working_P
+        np.subtract(self.working_P, self.origin_P, out=self.origin_P)
+        self.unsent_P += self.origin_P
+        self.origin_P[:] = self.working_P
 
     def _rebase(self) -> None:
         np.multiply(self.unsent_P, np.float32(self.omega), out=self.working_P)
         self.working_P += self.base_P
         for delta in self.pending.values():
             self.working_P[delta.index_K] += np.float32(self.omega) * delta.value_K
-        self._origin_P[:] = self.working_P
+        self.origin_P[:] = self.working_P

@@ -1,0 +1,208 @@
+"""What a trainer does: local steps without a pause, a cut every so often, commits whenever they come.
+
+    obey frames -> (may train?) -> step -> (cut?) -> obey frames ...
+
+It waits only when there is nothing to train on yet, when training is over, or when the plan forbids overlap and a
+delta is under way. With a full window it goes on training into the next delta.
+
+No process, pipe or clock: the trainer process and the in-process world run the very same course. Whoever runs it keeps
+the three figures of time up to date: `compute_s`, `wait_s`, `waiting`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from thinwire.common import checksum, frames
+from thinwire.common.codec import CodecError, Limits, Packet, ValueCode, pack, unpack
+from thinwire.common.layout import Layout
+from thinwire.common.snapshot import unpack_snapshot
+from thinwire.common.statistics import pack_statistics, unpack_statistics
+from thinwire.common.values import Plan
+from thinwire.trainer.replica import Replica
+
+Vector = NDArray[np.float32]
+Say = Callable[[frames.FromTrainer, bytes], None]
+
+
+class Learner(Protocol):
+    """A model and the data of one device."""
+
+    layout: Layout
+    buffer_layout: Layout
+    weights_P: Vector  # the model's own memory, which `step` moves
+    examples: int
+
+    def prepare(self, plan: Plan) -> None:
+        """Step by this plan's optimiser from now on."""
+
+    def step(self) -> float:
+        """Move the weights by one optimiser step on the next batch; give its loss."""
+
+    def read_buffers(self) -> Vector:
+        """A copy of the non-trainable statistics (B,)."""
+
+    def write_buffers(self, buffers_B: Vector) -> None:
+        """Set the statistics (B,)."""
+
+
+class Course:
+    """One learner's training by one coordinator's plan."""
+
+    def __init__(self, learner: Learner, plan: Plan, next_seq: int, say: Say) -> None:
+        self.learner, self.plan, self._say = learner, plan, say
+        learner.prepare(plan)
+        self.replica = Replica(learner.weights_P, self._omega, next_seq)
+        self.steps = self.cuts = 0
+        self.compute_s = self.wait_s = 0.0
+        self.waiting = True
+        self.stopped = False
+        self._steps_in_cut, self._loss_sum = 0, 0.0
+        self._finish_at: int | None = None
+        self._concluded = False
+        layout = learner.layout
+        say(
+            frames.Ready(
+                layout_hash=layout.hash.hex(), parameters=layout.size, examples=learner.examples
+            ),
+            b"",
+        )
+
+    @property
+    def under_way(self) -> bool:
+        """Whether there is a model to train and training is not over."""
+        return self.replica.based and self._finish_at is None
+
+    @property
+    def may_train(self) -> bool:
+        """Whether a step is due now."""
+        held = not self.plan.overlap and bool(self.replica.pending)
+        return self.under_way and not held
+
+    def step(self) -> None:
+        """Take one local step, and cut a delta when it is time."""
+        self._loss_sum += self.learner.step()
+        self.steps += 1
+        self._steps_in_cut += 1
+        if self._steps_in_cut >= self.plan.local_steps and len(self.replica.pending) < self.plan.window:
+            self._cut()
+
+    def obey(self, frame: frames.ToTrainer, body: bytes) -> None:
+        """Do what a frame says; the body of a Base is the packed snapshot."""
+        match frame:
+            case frames.Base():
+                self._take_base(frame, body)
+            case frames.Pending():
+                delta = unpack(body[: len(body) - frame.buffer_bytes], self._limits)
+                self.replica.adopt(frame.seq, delta.index_K, delta.value_K, self.steps)
+            case frames.CommitFrame():
+                self._take_commit(frame, body)
+            case frames.Rejection():
+                self.replica.reject(frame.seq, refund=frame.refund)
+            case frames.Replan():
+                self._replan(plan_of(frame.plan))
+            case frames.Conclude():
+                self._finish_at = frame.version
+            case frames.Stop():
+                self.stopped = True
+        self._conclude()
+
+    def tell_figures(self, full_checksum: int | None = None) -> None:
+        """Say how the training goes."""
+        figures = frames.Figures(
+            version=self.replica.version,
+            steps=self.steps,
+            cuts=self.cuts,
+            compute_s=self.compute_s,
+            wait_s=self.wait_s,
+            residual_norm=self.replica.residual_norm(),
+            delay_steps=self.replica.delay_steps,
+            waiting=self.waiting,
+            checksum=full_checksum,
+        )
+        self._say(figures, b"")
+
+    def lose_base(self, version: int, reason: str) -> None:
+        """Stop training until another snapshot has come."""
+        self.replica.version = -1
+        self._say(frames.Desync(version=version, reason=reason), b"")
+
+    @property
+    def _omega(self) -> float:
+        return self.plan.omega * self.plan.server_gain
+
+    @property
+    def _limits(self) -> Limits:
+        size = self.learner.layout.size
+        # A dense commit in fp32 is the longest that there can be.
+        return Limits(self.learner.layout.hash, size, size, max_bytes=8 * size + 4096)
+
+    def _replan(self, plan: Plan) -> None:
+        before, self.plan = self.plan, plan
+        self.replica.omega = self._omega
+        if _optimizer_of(plan) != _optimizer_of(before):
+            self.learner.prepare(plan)
+
+    def _conclude(self) -> None:
+        if self._finish_at is None or self._concluded or self.replica.version != self._finish_at:
+            return
+        self._concluded = True
+        self.tell_figures(checksum.full(self.replica.base_P))
+
+    # -- the base ----------------------------------------------------------------------------------------------
+
+    def _take_base(self, frame: frames.Base, packed: bytes) -> None:
+        try:
+            snapshot = unpack_snapshot(packed, self.learner.layout, self.learner.buffer_layout)
+        except ValueError as error:
+            self.lose_base(frame.version, f"the snapshot is of no use: {error}")
+            return
+        self.replica.rebase_on(snapshot.weights_P, snapshot.version, frame.through)
+        self.learner.write_buffers(snapshot.buffers_B)
+        self._say(frames.Applied(version=snapshot.version), b"")
+
+    def _take_commit(self, frame: frames.CommitFrame, body: bytes) -> None:
+        if not self.replica.based:
+            return
+        split = len(body) - frame.buffer_bytes
+        try:
+            commit = unpack(body[:split], self._limits)
+            self.replica.advance(
+                commit.base, commit.index_K, commit.value_K, commit.checksum, frame.through, self.steps
+            )
+            if frame.buffer_bytes:
+                self.learner.write_buffers(unpack_statistics(body[split:], self.learner.buffer_layout))
+        except (CodecError, ValueError) as error:
+            self.lose_base(frame.version, str(error))
+            return
+        self._say(frames.Applied(version=frame.version), b"")
+
+    # -- deltas ------------------------------------------------------------------------------------------------
+
+    def _cut(self) -> None:
+        cut = self.replica.cut(self.plan.density, ValueCode(self.plan.values), self.steps)
+        layout = self.learner.layout
+        blob = pack(Packet(layout.hash, cut.base, layout.size, cut.index_K, cut.quantised))
+        statistics = pack_statistics(self.learner.read_buffers(), self.learner.buffer_layout, cut.base)
+        self.cuts += 1
+        sealed = frames.SealedFrame(
+            seq=cut.seq,
+            buffer_bytes=len(statistics),
+            steps=self._steps_in_cut,
+            loss=self._loss_sum / self._steps_in_cut,
+        )
+        self._steps_in_cut, self._loss_sum = 0, 0.0
+        self._say(sealed, blob + statistics)
+
+
+def plan_of(fields: dict[str, object]) -> Plan:
+    """A plan from the frame that carried it."""
+    return Plan(**fields)  # type: ignore[arg-type]  # from our own agent, field by field
+
+
+def _optimizer_of(plan: Plan) -> tuple[object, ...]:
+    return plan.optimizer, plan.learning_rate, plan.momentum
