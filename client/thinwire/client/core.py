@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import msgspec
 
 from thinwire.client.intake import CommitIntake, IntakeError, SnapshotIntake, SnapshotSlice
 from thinwire.client.outbox import Outbox, SealedDelta
@@ -199,6 +201,7 @@ class AgentCore:
         self._ready: frames.Ready | None = None
         self._base: int | None = None
         self._snapshot = SnapshotIntake()
+        self._snapshot_coming = False
         self._commit = CommitIntake()
         self._sent_at: dict[int, float] = {}
         self._echo_at: float | None = None
@@ -270,7 +273,7 @@ class AgentCore:
         if self._link == "offline":
             return []
         self._link, self._report_at, self._echo_at = "offline", None, None
-        self._commit = CommitIntake()
+        self._commit, self._snapshot_coming = CommitIntake(), False
         wait_s = max(self._backoff.next(self._dice), at_least_s)
         self._dial_at = now + wait_s
         return [Note("warning", f"offline, next attempt in {wait_s:.1f} s: {reason}")]
@@ -288,7 +291,7 @@ class AgentCore:
             case Outcome():
                 return self._settle(message, now)
             case Plan():
-                return [Tell(frames.Replan(plan=plan_fields(message)))]
+                return self._take_plan(message)
             case Finish():
                 self._finished = message.version
                 return [Note("info", f"training is over: {message.reason}"), *self._conclude()]
@@ -298,6 +301,14 @@ class AgentCore:
                 self.rtt_s = now - self._echo_at if self._echo_at is not None else self.rtt_s
                 return []
 
+    def _take_plan(self, plan: Plan) -> list[Effect]:
+        assert self._welcome is not None
+        if plan == self._welcome.plan:
+            return []
+        # A trainer that is started later gets it from here.
+        self._welcome = replace(self._welcome, plan=plan)
+        return [Tell(frames.Replan(plan=plan_fields(plan)))]
+
     def _guarded(self, take: Callable[[], list[Effect]]) -> list[Effect]:
         try:
             return take()
@@ -305,7 +316,7 @@ class AgentCore:
             return [HangUp(str(error))]
 
     def _welcomed(self, welcome: Welcome, now: float) -> list[Effect]:
-        before, self._welcome = self._welcome, welcome
+        before = self._welcome
         self._link = "live"
         self._backoff.reset()
         self._echo_at = now
@@ -313,15 +324,17 @@ class AgentCore:
             Note("info", f"welcome at version {welcome.version}, epoch {welcome.epoch}"),
             Send(Echo(b"rtt")),
         ]
-        goes_on = before is not None and (before.lineage, before.epoch) == (welcome.lineage, welcome.epoch)
-        effects += self._resume(welcome, now) if goes_on else self._begin(welcome, restart=before is not None)
-        return effects
+        if before is not None and (before.lineage, before.epoch) == (welcome.lineage, welcome.epoch):
+            return effects + self._take_plan(welcome.plan) + self._resume(welcome, now)
+        self._welcome = welcome
+        return effects + self._begin(restart=before is not None)
 
-    def _begin(self, welcome: Welcome, *, restart: bool) -> list[Effect]:
+    def _begin(self, *, restart: bool) -> list[Effect]:
         abandoned = self.outbox.void()
         self.abandoned += abandoned
+        self._sent_at.clear()
         self._snapshot.forget()
-        self._finished = None
+        self._finished = self._restart_at = None
         effects: list[Effect] = []
         if restart:
             effects.append(Note("warning", f"another training has begun; {abandoned} deltas are void"))
@@ -351,12 +364,12 @@ class AgentCore:
 
     def _subscribe(self) -> list[Effect]:
         assert self._ready is not None
-        has_base = self._base is not None
-        partial = (0, 0) if has_base else (self._snapshot.version, self._snapshot.received_bytes)
-        return [Send(Subscribe(has_base, self._base or 0, *partial, self._ready.examples))]
+        partial = (self._snapshot.version, self._snapshot.received_bytes)
+        return [Send(Subscribe(self._base is not None, self._base or 0, *partial, self._ready.examples))]
 
     def _take_snapshot(self, chunk: SnapshotChunk) -> list[Effect]:
         part = self._snapshot.take(chunk)
+        self._snapshot_coming = not part.complete
         if not part.complete:
             return [Spool(part)]
         self._snapshot.forget()
@@ -424,11 +437,15 @@ class AgentCore:
     def _lose_trainer(self, reason: str, now: float) -> list[Effect]:
         self.trainer_restarts += 1
         self._ready, self._base = None, None
+        self.figures = msgspec.structs.replace(self.figures, waiting=True)
         wait_s = self._trainer_backoff.next(self._dice)
         self._restart_at = now + wait_s
         return [Note("warning", f"trainer ended ({reason}); starting another in {wait_s:.1f} s")]
 
     def _listen(self, event: TrainerSaid, now: float) -> list[Effect]:
+        if self._ready is None and not isinstance(event.frame, frames.Ready | frames.Failed):
+            # Said by a trainer that was stopped since: its deltas carry the numbers of another lineage.
+            return []
         match event.frame:
             case frames.Ready():
                 return self._trainer_ready(event.frame)
@@ -452,7 +469,8 @@ class AgentCore:
         if ready.layout_hash != self._welcome.layout_hash.hex():
             return [Quit(Exit.TRAINING, other_model(self._welcome, ready))]
         self._ready = ready
-        return self._subscribe() if self.live else []
+        # A snapshot that began to come for an earlier trainer is right for this one.
+        return self._subscribe() if self.live and not self._snapshot_coming else []
 
     def _take_sealed(self, frame: frames.SealedFrame, payload: bytes, now: float) -> list[Effect]:
         delta = SealedDelta.seal(
