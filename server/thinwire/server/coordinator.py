@@ -18,7 +18,7 @@ from thinwire.common.errors import TaskError
 from thinwire.common.values import Report, Verdict, Welcome
 from thinwire.server import core
 from thinwire.server.commits import CommitLog, PackedSnapshot
-from thinwire.server.conversation import Conversation, DeviceRecord
+from thinwire.server.conversation import Conversation, DeviceRecord, plausible
 from thinwire.server.evaluator import Evaluator
 from thinwire.server.metrics import CoordinatorMetrics
 
@@ -60,12 +60,9 @@ class Coordinator:
 
     async def run(self) -> None:
         """Tick the core when it asks for it, and evaluate, until cancelled."""
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._tick())
-                tasks.create_task(self._evaluate())
-        finally:
-            self._thread.shutdown(wait=False, cancel_futures=True)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._tick())
+            tasks.create_task(self._evaluate())
 
     async def submit(self, event: core.Event) -> list[core.Effect]:
         """Have the core handle an event and carry out what it decides; the effects are returned too."""
@@ -93,8 +90,9 @@ class Coordinator:
 
     def report(self, device: str, report: Report) -> None:
         """Take over a device's own figures."""
-        self.devices[device].take(report)
-        self.metrics.observe(report)
+        possible = plausible(report)
+        self.devices[device].take(possible)
+        self.metrics.observe(possible)
 
     def count_down(self, packed_bytes: int) -> None:
         """A commit or snapshot was sent whole to one device."""

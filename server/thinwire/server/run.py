@@ -35,7 +35,7 @@ from thinwire.v1 import operator_pb2_grpc, session_pb2_grpc
 
 log = logging.getLogger("thinwire.server")
 
-# Streams end at once when told to; this is for answers that are being written.
+# Devices are told to come back later; this is for those that read slowly, and for answers that are being written.
 STOP_GRACE_S = 2.0
 
 
@@ -192,7 +192,8 @@ async def serve(
         if running.done():
             running.result()
     finally:
-        await server.stop(STOP_GRACE_S if not coordinator.sessions else 0)
+        fleet.send_away()
+        await server.stop(STOP_GRACE_S)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
         if metrics is not None:

@@ -45,6 +45,10 @@ class RefusedError(Exception):
         self.refusal = values.Refusal(reason, message[:1024], fatal, retry_after_s)
 
 
+# What a peer is to blame for; its stream ends with a reason, and nobody else's does.
+BLAMED = (RefusedError, StagingError, wire.WireError, DecodeError)
+
+
 class FleetService(session_pb2_grpc.FleetServiceServicer):
     """Sessions with devices."""
 
@@ -63,12 +67,8 @@ class FleetService(session_pb2_grpc.FleetServiceServicer):
                 return
             session = await self._greet(wire.from_request(first), context)
             await self._converse(session, request_iterator, context)
-        except RefusedError as error:
-            await self._refuse(error.refusal, session, context)
-        except StagingError as error:
-            await self._refuse(values.Refusal(error.reason, str(error)[:1024]), session, context)
-        except (wire.WireError, DecodeError) as error:
-            await self._refuse(values.Refusal(RefusalReason.BAD_REQUEST, str(error)[:1024]), session, context)
+        except BLAMED as error:
+            await self._refuse(_refusal_of(error), "a stranger", context)
         finally:
             if session is not None:
                 await self._leave(session)
@@ -93,6 +93,8 @@ class FleetService(session_pb2_grpc.FleetServiceServicer):
 
     def _welcome(self, hello: values.Hello, recognised: core.Recognised) -> Conversation:
         coordinator = self._coordinator
+        # Again, for a stream that was being greeted at the same time.
+        self._fence(hello.device)
         session = Conversation(hello.device, recognised.epoch, Feed(hello.device, recognised.epoch))
         version = coordinator.commits.version
         # The first word in its feed, so nothing can be said before it.
@@ -124,8 +126,13 @@ class FleetService(session_pb2_grpc.FleetServiceServicer):
     def _fence(self, device: str) -> None:
         older = self._coordinator.sessions.pop(device, None)
         if older is not None:
-            older.fenced = True
-            older.wake.set()
+            message = "this device has opened a newer stream"
+            older.end(values.Refusal(RefusalReason.FENCED, message, retry_after_s=30))
+
+    def send_away(self) -> None:
+        """Tell every device that this coordinator is going down; each comes back when its own back-off says."""
+        for session in self._coordinator.sessions.values():
+            session.end(values.Refusal(RefusalReason.SHUTTING_DOWN, "this coordinator is going down"))
 
     # -- conversation ------------------------------------------------------------------------------------------
 
@@ -136,6 +143,9 @@ class FleetService(session_pb2_grpc.FleetServiceServicer):
         writer = asyncio.create_task(self._speak(session, context), name=f"speak {session.device}")
         try:
             done, _ = await asyncio.wait((reader, writer), return_when=asyncio.FIRST_COMPLETED)
+            # The writer alone may say the last word: a second write beside one under way is refused by gRPC.
+            if session.ending is not None and writer not in done:
+                done, _ = await asyncio.wait((writer,), timeout=REFUSAL_S)
             for task in done:
                 task.result()
         finally:
@@ -147,11 +157,14 @@ class FleetService(session_pb2_grpc.FleetServiceServicer):
         self, session: Conversation, requests: AsyncIterator[session_pb2.SessionRequest]
     ) -> None:
         record = self._coordinator.devices[session.device]
-        async for message in requests:
-            if session.fenced:
-                return
-            record.seen_at = time.monotonic()
-            await self._hear(session, wire.from_request(message))
+        try:
+            async for message in requests:
+                if session.ending is not None:
+                    return
+                record.seen_at = time.monotonic()
+                await self._hear(session, wire.from_request(message))
+        except BLAMED as error:
+            session.end(_refusal_of(error))
 
     async def _hear(self, session: Conversation, word: values.FromDevice) -> None:
         match word:
@@ -184,11 +197,11 @@ class FleetService(session_pb2_grpc.FleetServiceServicer):
     # -- speaking ----------------------------------------------------------------------------------------------
 
     async def _speak(self, session: Conversation, context: Context) -> None:
-        while not session.fenced:
+        while session.ending is None:
             session.wake.clear()
             if not await self._say_next(session, context):
                 await session.wake.wait()
-        raise RefusedError(RefusalReason.FENCED, "this device has opened a newer stream", retry_after_s=30)
+        await self._refuse(session.ending, session.device, context)
 
     async def _say_next(self, session: Conversation, context: Context) -> bool:
         """Send the next thing that brings the device forward; whether there was one."""
@@ -207,9 +220,8 @@ class FleetService(session_pb2_grpc.FleetServiceServicer):
 
     # -- goodbye -----------------------------------------------------------------------------------------------
 
-    async def _refuse(self, refusal: values.Refusal, session: Conversation | None, context: Context) -> None:
-        who = session.device if session else "a stranger"
-        log.warning("stream refused", extra={"device": who, "reason": refusal.message})
+    async def _refuse(self, refusal: values.Refusal, device: str, context: Context) -> None:
+        log.warning("stream refused", extra={"device": device, "reason": refusal.message})
         self._coordinator.metrics.refused.labels(refusal.reason.name.lower()).inc()
         with suppress(grpc.aio.BaseError, asyncio.InvalidStateError, TimeoutError):
             async with asyncio.timeout(REFUSAL_S):
@@ -229,6 +241,13 @@ async def _first_word(requests: AsyncIterator[session_pb2.SessionRequest]) -> se
             return await anext(requests, None)
     except TimeoutError:
         raise RefusedError(RefusalReason.BAD_REQUEST, f"no Hello came within {HELLO_S:g} s") from None
+
+
+def _refusal_of(error: Exception) -> values.Refusal:
+    if isinstance(error, RefusedError):
+        return error.refusal
+    reason = error.reason if isinstance(error, StagingError) else RefusalReason.BAD_REQUEST
+    return values.Refusal(reason, str(error)[:1024])
 
 
 def _certified_names(context: Context) -> list[str]:
