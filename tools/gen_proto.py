@@ -53,10 +53,9 @@ def environment() -> Path:
 def generate(python: Path, target: Path) -> None:
     """Run protoc over every source into `target`."""
     plugins = [f"--plugin=protoc-gen-{name}={python.parent / f'protoc-gen-{name}'}" for name in ("mypy", "mypy_grpc")]
-    # The option is spelled only_async; the plugin's own description has it the other way round, and ignores that.
     outputs = [
         f"--python_out={target}", f"--mypy_out=quiet:{target}",
-        f"--grpc_python_out={target}", f"--mypy_grpc_out=quiet,only_async:{target}",
+        f"--grpc_python_out={target}", f"--mypy_grpc_out=quiet:{target}",
     ]  # fmt: skip
     sources = sorted(str(path.relative_to(PROTO)) for path in PROTO.rglob("*.proto"))
     command = [str(python), "-m", "grpc_tools.protoc", "-I.", *outputs, *plugins, *sources]
