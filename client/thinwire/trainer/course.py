@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from thinwire.common import checksum, frames
 from thinwire.common.codec import CodecError, Limits, Packet, ValueCode, pack, unpack
+from thinwire.common.errors import TaskError
 from thinwire.common.layout import Layout
 from thinwire.common.snapshot import unpack_snapshot
 from thinwire.common.statistics import pack_statistics, unpack_statistics
@@ -184,7 +185,13 @@ class Course:
     # -- deltas ------------------------------------------------------------------------------------------------
 
     def _cut(self) -> None:
-        cut = self.replica.cut(self.plan.density, ValueCode(self.plan.values), self.steps)
+        try:
+            cut = self.replica.cut(self.plan.density, ValueCode(self.plan.values), self.steps)
+        except ValueError as error:
+            raise TaskError(
+                f"training diverged on this device after {self.steps} local steps ({error}); "
+                "lower training.learning_rate at the coordinator, or look for bad examples here"
+            ) from None
         layout = self.learner.layout
         blob = pack(Packet(layout.hash, cut.base, layout.size, cut.index_K, cut.quantised))
         statistics = pack_statistics(self.learner.read_buffers(), self.learner.buffer_layout, cut.base)
@@ -196,7 +203,15 @@ class Course:
             loss=self._loss_sum / self._steps_in_cut,
         )
         self._steps_in_cut, self._loss_sum = 0, 0.0
+        self._refuse_size(len(blob) + len(statistics))
         self._say(sealed, blob + statistics)
+
+    def _refuse_size(self, delta_bytes: int) -> None:
+        if delta_bytes > self.plan.max_delta_bytes:
+            raise TaskError(
+                f"a delta of {delta_bytes} bytes; the coordinator takes at most {self.plan.max_delta_bytes}: "
+                "lower density.up or raise limits.max_delta_bytes there"
+            )
 
 
 def plan_of(fields: dict[str, object]) -> Plan:

@@ -61,8 +61,6 @@ class Trainer(Section, frozen=True, kw_only=True):
     python: str = ""
     # Threads that it computes with.
     threads: Count = 1
-    # Keep it running between two trainings, so that the next one starts at once.
-    keep_warm: bool = True
 
 
 class Link(Section, frozen=True, kw_only=True):
