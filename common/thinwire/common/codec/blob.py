@@ -97,6 +97,11 @@ def _demand_sound(packet: Packet) -> None:
         raise ValueError(f"a layout hash of {len(packet.layout_hash)} bytes; it has 8")
     if packet.index_K.size != packet.quantised.value_K.size:
         raise ValueError(f"{packet.index_K.size} positions for {packet.quantised.value_K.size} values")
+    if not 1 <= packet.size < 1 << 32:
+        raise ValueError(f"a model of {packet.size} parameters; the format has room for 1 to {(1 << 32) - 1}")
+    for name, number in (("base", packet.base), ("checksum", packet.checksum or 0)):
+        if not 0 <= number < 1 << 64:
+            raise ValueError(f"{name} is {number}; it must be 0 to {(1 << 64) - 1}")
 
 
 def _pack_positions(index_K: Positions, size: int) -> _Gaps:

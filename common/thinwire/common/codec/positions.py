@@ -72,7 +72,7 @@ def from_units(unit_U: Units, code: int, kept: int, size: int) -> Positions:
         step_B = np.add(unit_B, last_B, dtype=np.int32)
         np.cumsum(step_B, out=step_B)
         end = np.flatnonzero(last_B)
-        np.add(step_B.take(end), before, out=index_K[done : done + end.size])
+        np.add(step_B.take(end), before, out=index_K[done : done + end.size], dtype=np.int64)
         done += end.size
         before += int(step_B[-1])
     if before >= size:

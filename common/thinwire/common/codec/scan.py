@@ -21,38 +21,59 @@ WORD = 64
 
 
 def hits(
-    vector_P: Floats, floor: np.float32, prepare: Callable[[slice], None] | None = None
-) -> Iterator[tuple[Positions, Floats]]:
-    """Yield positions and values of all that reaches the floor, strip by strip, after `prepare` saw each block."""
+    vector_P: Floats, floor: np.float32, budget: int, prepare: Callable[[slice], None] | None = None
+) -> tuple[Positions, Floats] | None:
+    """Return positions and values of all that reaches the floor, or None if they are more than the budget.
+
+    Each block passes through `prepare` before it is looked at, whatever is found.
+    """
+    found: list[tuple[Positions, Floats]] = []
+    within = True
+    for start, mark in _marks(vector_P, floor, prepare):
+        index_H = _clear_bits(mark, budget) if within else None
+        if index_H is None:
+            within = False
+            continue
+        budget -= index_H.size
+        found.append((index_H + start, vector_P[start : start + STRIP].take(index_H)))
+    if not within:
+        return None
+    indices, values = zip(*found, strict=True)
+    return np.concatenate(indices), np.concatenate(values)
+
+
+def _marks(
+    vector_P: Floats, floor: np.float32, prepare: Callable[[slice], None] | None
+) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    """Yield each strip's start and its marks: a bit a coordinate, 1 if it lies within the floor."""
     block = min(BLOCK, -(-vector_P.size // WORD) * WORD)
     inside_B, above_B = np.ones(block, dtype=bool), np.empty(block, dtype=bool)
     for start in range(0, vector_P.size, STRIP):
         marks = []
-        strip_S = vector_P[start : start + STRIP]
-        for at in range(0, strip_S.size, block):
+        for at in range(start, min(start + STRIP, vector_P.size), block):
             if prepare:
-                prepare(slice(start + at, start + at + block))
-            block_B = strip_S[at : at + block]
+                prepare(slice(at, at + block))
+            block_B = vector_P[at : at + block]
             size = block_B.size
             np.less(block_B, floor, out=inside_B[:size])
             np.greater(block_B, -floor, out=above_B[:size])
             np.logical_and(inside_B[:size], above_B[:size], out=inside_B[:size])
             inside_B[size:] = True
             marks.append(np.packbits(inside_B, bitorder="little"))
-        index_H = _clear_bits(np.concatenate(marks))
-        value_H = strip_S.take(index_H)
-        index_H += start
-        yield index_H, value_H
+        yield start, np.concatenate(marks)
 
 
-def _clear_bits(mark: NDArray[np.uint8]) -> Positions:
-    """Return the ascending positions of the bits that are 0."""
+def _clear_bits(mark: NDArray[np.uint8], most: int) -> Positions | None:
+    """Return the ascending positions of the bits that are 0, or None if they are more than `most`."""
     # Only of booleans does numpy find the non-zeros fast, hence the comparisons.
     word_W = ~mark.view(np.uint64)
     word = np.flatnonzero(word_W != 0)
     byte_in = word_W[word].view(np.uint8)
     byte = np.flatnonzero(byte_in != 0)
-    index_H = np.flatnonzero(np.unpackbits(byte_in[byte], bitorder="little").view(bool))
+    bit_in = np.unpackbits(byte_in[byte], bitorder="little").view(bool)
+    if np.count_nonzero(bit_in) > most:
+        return None
+    index_H = np.flatnonzero(bit_in)
     word *= WORD
     start = word.take(byte >> 3)
     byte &= 7

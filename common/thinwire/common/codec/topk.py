@@ -10,7 +10,7 @@ the same on every machine. P parameters, K kept, C candidates, B one block.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +32,7 @@ def select(vector_P: Floats, kept: int) -> Positions:
     """Return the ascending positions of the `kept` largest magnitudes; raise ValueError on NaN or infinity."""
     _demand_row(vector_P)
     floor = _floor(vector_P[:: _stride(vector_P.size)], kept / vector_P.size)
-    return _top(vector_P, hits(vector_P, floor), kept)
+    return _top(vector_P, floor, kept, prepare=None)
 
 
 def add_and_select(residual_P: Floats, increment_P: Floats, kept: int) -> Positions:
@@ -53,7 +53,7 @@ def add_and_select(residual_P: Floats, increment_P: Floats, kept: int) -> Positi
     # A sum that overflows is found below, with its position; numpy's warning has none.
     with np.errstate(over="ignore", invalid="ignore"):
         floor = _floor(residual_P[::stride] + increment_P[::stride], kept / residual_P.size)
-        return _top(residual_P, hits(residual_P, floor, prepare=move), kept)
+        return _top(residual_P, floor, kept, prepare=move)
 
 
 def _demand_row(vector_P: Floats) -> None:
@@ -81,27 +81,18 @@ def _floor(sample: Floats, density: float) -> np.float32:
     return np.clip(floor, LEAST, MOST) if floor == floor else MOST
 
 
-def _top(vector_P: Floats, found: Iterable[tuple[Positions, Floats]], kept: int) -> Positions:
+def _top(vector_P: Floats, floor: np.float32, kept: int, prepare: Callable[[slice], None] | None) -> Positions:
     kept = min(max(kept, 1), vector_P.size)
-    index_C, magnitude_C = _candidates(found, budget=0 if kept == vector_P.size else 2 * kept + SAMPLE)
-    if index_C.size < kept:
+    # Of a vector that is sent whole, nothing needs to be collected.
+    budget = 2 * kept + SAMPLE if kept < vector_P.size else 0
+    found = hits(vector_P, floor, budget, prepare)
+    if found is None or found[0].size < kept:
         return _by_histogram(vector_P, kept)
+    index_C, value_C = found
+    magnitude_C = value_C.view(np.int32) & MAGNITUDE
     if magnitude_C.max() >= INFINITE:
         _refuse(vector_P)
     return _largest(index_C, magnitude_C, kept)
-
-
-def _candidates(found: Iterable[tuple[Positions, Floats]], budget: int) -> tuple[Positions, NDArray[np.int32]]:
-    """Collect the hits, or none if they exceed the budget; go through all in any case, for that moves increments."""
-    indices, values, count = [], [], 0
-    for index_H, value_H in found:
-        count += index_H.size
-        if count <= budget:
-            indices.append(index_H)
-            values.append(value_H)
-    if not 0 < count <= budget:
-        return np.empty(0, np.int64), np.empty(0, np.int32)
-    return np.concatenate(indices), np.concatenate(values).view(np.int32) & MAGNITUDE
 
 
 def _largest(index_C: Positions, magnitude_C: NDArray[np.int32], kept: int) -> Positions:
@@ -117,7 +108,7 @@ def _largest(index_C: Positions, magnitude_C: NDArray[np.int32], kept: int) -> P
 
 
 def _by_histogram(vector_P: Floats, kept: int) -> Positions:
-    least, ties = kth_magnitude(vector_P, kept)
+    least, ties = kth_magnitude(vector_P, kept) if kept < vector_P.size else (-1, 0)
     indices = []
     for start, magnitude_B in magnitudes(vector_P):
         if magnitude_B.max() >= INFINITE:
