@@ -12,6 +12,7 @@ import signal
 import sys
 import tempfile
 import time
+import urllib.request
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from thinwire.demo.options import DemoOptions
 from thinwire.demo.plan import CENTRALISED_ACCURACY, agent_settings, coordinator_settings
 from thinwire.demo.summary import Summary, stands_at, summarise, table
 from thinwire.demo.view import View
-from thinwire.demo.watcher import Watcher
+from thinwire.demo.watcher import ANSWER_WITHIN_S, Watcher
 from thinwire.v1 import operator_pb2
 
 LOOK_EVERY_S = 0.5
@@ -51,12 +52,11 @@ def run(options: DemoOptions) -> int:
 
 
 def _tell(summary: Summary, options: DemoOptions, console: Console) -> None:
-    if options.keep is not None:
-        path = options.keep / "summary.json"
-        path.write_text(json.dumps(summary.as_dict(), indent=2) + "\n", encoding="utf-8")
     console.print(table(summary))
     if options.keep is not None:
-        console.print(f"settings, logs and summary.json are in {options.keep}", highlight=False)
+        text = json.dumps(summary.as_dict(), indent=2) + "\n"
+        (options.keep / "summary.json").write_text(text, encoding="utf-8")
+        console.print(f"settings, logs, metrics.prom and summary.json are in {options.keep}", highlight=False)
     if options.json:
         sys.stdout.write(json.dumps(summary.as_dict()) + "\n")
 
@@ -125,6 +125,7 @@ class _Demo:
                 break
             self._view.stage("devices compare their models with the coordinator's")
             time.sleep(LOOK_EVERY_S)
+        self._keep_metrics()
         return summarise(
             status,
             devices,
@@ -133,6 +134,12 @@ class _Demo:
             link=self._link,
             wall_seconds=time.monotonic() - self._began,
         )
+
+    def _keep_metrics(self) -> None:
+        if self._options.keep is not None:
+            page = f"http://{self._settings.listen.metrics}/metrics"
+            with urllib.request.urlopen(page, timeout=ANSWER_WITHIN_S) as answer:
+                (self._options.keep / "metrics.prom").write_bytes(answer.read())
 
     def _look(self, watcher: Watcher) -> tuple[operator_pb2.GetStatusResponse, list[operator_pb2.Device]]:
         self._fleet.check()
