@@ -32,10 +32,11 @@ def iid(label_N: ArrayLike, shards: int, seed: int) -> Shards:
 def dirichlet(label_N: ArrayLike, shards: int, seed: int, *, alpha: float) -> Shards:
     """Share each class out in proportions drawn from Dirichlet(alpha)."""
     _count(label_N, shards)
+    check_alpha(alpha)
     draw = _generator(seed)
     parts: list[list[Index]] = [[] for _ in range(shards)]
     for index_M in _by_value(label_N):
-        share = draw.dirichlet(np.full(shards, _checked_alpha(alpha)))
+        share = draw.dirichlet(np.full(shards, alpha))
         cuts = np.floor(np.cumsum(share)[:-1] * len(index_M)).astype(np.int64)
         for part, piece in zip(parts, np.split(draw.permutation(index_M), cuts), strict=True):
             part.append(piece)
@@ -60,8 +61,9 @@ def classes(label_N: ArrayLike, shards: int, seed: int, *, per_shard: int) -> Sh
 def quantity(label_N: ArrayLike, shards: int, seed: int, *, alpha: float) -> Shards:
     """Deal the examples out at random, in amounts drawn from Dirichlet(alpha)."""
     num = _count(label_N, shards)
+    check_alpha(alpha)
     draw = _generator(seed)
-    share = draw.dirichlet(np.full(shards, _checked_alpha(alpha)))
+    share = draw.dirichlet(np.full(shards, alpha))
     cuts = np.floor(np.cumsum(share)[:-1] * num).astype(np.int64)
     return _sorted(_without_empty(np.split(draw.permutation(num), cuts)))
 
@@ -108,10 +110,10 @@ def _count(label_N: ArrayLike, shards: int) -> int:
     return num
 
 
-def _checked_alpha(alpha: float) -> float:
+def check_alpha(alpha: float) -> None:
+    """Refuse a concentration that Dirichlet cannot draw from."""
     if not LEAST_ALPHA <= alpha <= MOST_ALPHA:
         raise ValueError(f"alpha is {alpha}; it must be {LEAST_ALPHA} to {MOST_ALPHA:.0f}")
-    return alpha
 
 
 def _generator(seed: int) -> np.random.Generator:

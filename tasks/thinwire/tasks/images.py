@@ -1,0 +1,140 @@
+"""Fashion-MNIST, MNIST and CIFAR-10: ten classes of pictures, shared out to the devices.
+
+A device has shard `device.shard` of `device.shards`, cut by the partitioner that `partition` names, the same cut on
+every machine. Batches carry pixels as bytes; the model begins by standardising them, so what a device holds is a
+quarter of what it would be as float32.
+
+Shapes: N pictures, B pictures of a batch, C channels, H height, W width.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from thinwire.tasks import partition as partitions
+from thinwire.tasks.decode import CLASSES, Bytes
+from thinwire.tasks.pictures import find
+from thinwire.tasks.supervised import Examples, Pair, batch_seed, check_batch_size, check_choice
+from thinwire.tasks.task import DeviceInfo, Task
+
+
+class Standardise(nn.Module):
+    """Bytes (B, C, H, W) to floats of mean 0 and deviation 1 a channel; constants, no parameters, no buffers."""
+
+    def __init__(self, mean_C: tuple[float, ...], deviation_C: tuple[float, ...]) -> None:
+        super().__init__()
+        self.mean_C = torch.tensor(mean_C).mul(255).view(-1, 1, 1)
+        self.scale_C = torch.tensor(deviation_C).mul(255).reciprocal().view(-1, 1, 1)
+
+    def forward(self, pixel_BCHW: Tensor) -> Tensor:
+        return (pixel_BCHW - self.mean_C) * self.scale_C
+
+
+class _Pictures(Task):
+    """What the three have in common; each adds the name of its set and its model."""
+
+    name: str
+
+    def __init__(
+        self, *, batch_size: int = 32, partition: str = "iid", alpha: float = 0.5, partition_seed: int = 0
+    ) -> None:
+        check_batch_size(batch_size)
+        check_choice("partition", partition, ("iid", "dirichlet"))
+        partitions.check_alpha(alpha)
+        self.batch_size = batch_size
+        self.partition = partition
+        self.alpha = alpha
+        self.partition_seed = partition_seed
+
+    def batches(self, device: DeviceInfo) -> Iterator[Pair]:
+        pictures = find(self.name, device.data_dir)
+        index_N = self._shard(device)
+        examples = _examples(pictures.train_image[index_N], pictures.train_label[index_N])
+        return examples.endless(self.batch_size, batch_seed(device.seed, device.shard))
+
+    def loss(self, model: nn.Module, batch: Pair) -> Tensor:
+        pixel_BCHW, label_B = batch
+        return functional.cross_entropy(model(pixel_BCHW), label_B)
+
+    def examples(self, device: DeviceInfo) -> int:
+        return len(self._shard(device))
+
+    def evaluate(self, model: nn.Module) -> dict[str, float]:
+        return _test_examples(self.name).measure(model)
+
+    def _shard(self, device: DeviceInfo) -> partitions.Index:
+        alpha = self.alpha if self.partition == "dirichlet" else None
+        return _shards(self.name, device.data_dir, device.shards, alpha, self.partition_seed)[device.shard]
+
+
+class FashionMNIST(_Pictures):
+    """Clothes, grey, 28x28: a convolutional network of 34,026 parameters."""
+
+    name = "fashion-mnist"
+
+    def model(self) -> nn.Module:
+        return _grey_model(Standardise((0.28604,), (0.35302,)))
+
+
+class MNIST(_Pictures):
+    """Handwritten digits, grey, 28x28: the same network."""
+
+    name = "mnist"
+
+    def model(self) -> nn.Module:
+        return _grey_model(Standardise((0.13066,), (0.30811,)))
+
+
+class CIFAR10(_Pictures):
+    """Photographs, colour, 32x32: a convolutional network of 92,074 parameters."""
+
+    name = "cifar10"
+
+    def model(self) -> nn.Module:
+        return nn.Sequential(
+            Standardise((0.49140, 0.48216, 0.44653), (0.24703, 0.24349, 0.26159)),
+            *_layer(3, 32, kernel=5, stride=2),
+            *_layer(32, 64, kernel=3, stride=2),
+            *_layer(64, 96, kernel=3, stride=2),
+            nn.Flatten(), nn.Linear(96 * 4 * 4, CLASSES),
+        )  # fmt: skip
+
+
+def _grey_model(standardise: Standardise) -> nn.Module:
+    return nn.Sequential(
+        standardise,
+        *_layer(1, 16, kernel=5, stride=2),
+        *_layer(16, 32, kernel=3, stride=2),
+        *_layer(32, 64, kernel=3, stride=2),
+        nn.Flatten(), nn.Linear(64 * 4 * 4, CLASSES),
+    )  # fmt: skip
+
+
+def _layer(channels: int, out: int, *, kernel: int, stride: int) -> tuple[nn.Module, ...]:
+    return nn.Conv2d(channels, out, kernel, stride, padding=kernel // 2), nn.GroupNorm(8, out), nn.ReLU()
+
+
+@functools.lru_cache(maxsize=8)
+def _shards(name: str, data_dir: Path | None, shards: int, alpha: float | None, seed: int) -> partitions.Shards:
+    label_N = find(name, data_dir).train_label
+    if alpha is None:
+        return partitions.iid(label_N, shards, seed)
+    return partitions.dirichlet(label_N, shards, seed, alpha=alpha)
+
+
+@functools.lru_cache(maxsize=1)
+def _test_examples(name: str) -> Examples:
+    pictures = find(name)
+    return _examples(pictures.test_image, pictures.test_label)
+
+
+def _examples(image_NCHW: Bytes, label_N: Bytes) -> Examples:
+    # Copies, because torch does not take arrays that nobody may write to, and mapped ones are such.
+    return Examples(torch.from_numpy(image_NCHW.copy()), torch.from_numpy(label_N.astype(np.int64)))
