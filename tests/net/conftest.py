@@ -4,6 +4,7 @@ Whatever a stranger does, the neighbour's next delta must be accepted: `fleet` c
 """
 
 import asyncio
+import inspect
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -15,7 +16,10 @@ import pytest_asyncio
 from thinwire.bench.loopback import Serving, model_of, serving, settings_of
 from thinwire.bench.scripted import Ending, ScriptedDevice, Stream, delta_of
 from thinwire.client.outbox import SealedDelta
+from thinwire.common.address import Address
+from thinwire.common.link import LinkProfile
 from thinwire.common.values import CommitChunk, FromDevice, Refusal, Verdict, Welcome
+from thinwire.demo.link import Link
 from thinwire.server.evaluator import ModelDescription
 from thinwire.v1 import operator_pb2, operator_pb2_grpc
 
@@ -29,7 +33,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """One event loop for all: grpc.aio is made for one a process."""
     for item in items:
-        if "tests/net" in item.path.as_posix():
+        if "tests/net" in item.path.as_posix() and inspect.iscoroutinefunction(getattr(item, "function", None)):
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
 
 
@@ -58,16 +62,24 @@ class Fleet:
     serving: Serving
     model: ModelDescription
     neighbour: Neighbour
+    credentials: grpc.ChannelCredentials | None = None
 
-    def device(self, name: str = "stranger") -> ScriptedDevice:
-        """A device on a connection of its own."""
-        return ScriptedDevice(self.serving.address, name)
+    def device(self, name: str = "stranger", *, port: int = 0) -> ScriptedDevice:
+        """A device on a connection of its own, which may lead through a link at `port`."""
+        address = f"127.0.0.1:{port}" if port else self.serving.address
+        return ScriptedDevice(address, name, credentials=self.credentials)
 
     @asynccontextmanager
     async def stream(self, name: str = "stranger") -> AsyncIterator[Stream]:
         """A stream on a connection of its own, on which nothing is said yet."""
         async with self.device(name) as device, device.dial() as stream:
             yield stream
+
+    @asynccontextmanager
+    async def link(self, profile: LinkProfile | None = None) -> AsyncIterator[Link]:
+        """A way to the coordinator that can be cut; a fast one unless told otherwise."""
+        async with Link(Address("127.0.0.1", self.serving.port), profile) as link:
+            yield link
 
     def delta(self, seq: int, **how: object) -> SealedDelta:
         """A sealed delta for the model that is trained here."""
@@ -92,6 +104,10 @@ class Fleet:
         """The version of the model at the coordinator."""
         return self.serving.coordinator.core.model.version
 
+    def connected(self, name: str = "stranger") -> bool:
+        """Whether the coordinator has an open session with a device."""
+        return name in self.serving.coordinator.sessions
+
     def counted(self, metric: str, **labels: str) -> float:
         """What a counter of the coordinator shows."""
         return self.serving.coordinator.metrics.registry.get_sample_value(metric, labels) or 0.0
@@ -114,16 +130,20 @@ OpenFleet = Callable[..., AbstractAsyncContextManager[Fleet]]
 
 
 @asynccontextmanager
-async def opened(*sets: str, model: ModelDescription | None = None) -> AsyncIterator[Fleet]:
+async def opened(
+    *sets: str, model: ModelDescription | None = None, credentials: grpc.ChannelCredentials | None = None
+) -> AsyncIterator[Fleet]:
     """A coordinator that commits after each delta, with a neighbour; other settings have the last word."""
     model = model or model_of(PARAMETERS)
     async with AsyncExitStack() as stack:
         served = await stack.enter_async_context(serving(model, settings_of("aggregation.mode=async", *sets)))
-        device = await stack.enter_async_context(ScriptedDevice(served.address, "neighbour"))
+        device = await stack.enter_async_context(
+            ScriptedDevice(served.address, "neighbour", credentials=credentials)
+        )
         stream = await stack.enter_async_context(device.dial())
         neighbour = Neighbour(stream, await stream.join(), model)
         await neighbour.trains_on()
-        yield Fleet(served, model, neighbour)
+        yield Fleet(served, model, neighbour, credentials)
         before = served.coordinator.core.model.version
         await neighbour.trains_on()
         assert served.coordinator.core.model.version == before + 1

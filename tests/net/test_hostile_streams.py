@@ -22,7 +22,7 @@ async def test_bytes_that_are_no_protobuf_are_refused(fleet) -> None:
 async def test_bytes_that_are_no_protobuf_end_a_session_that_was_open(fleet) -> None:
     refusal = await fleet.refuses(b"\x0a\x7f", join=True)
     assert refusal.reason is RefusalReason.BAD_REQUEST
-    assert "stranger" not in fleet.serving.coordinator.sessions
+    assert not fleet.connected()
 
 
 async def test_text_that_is_no_utf8_is_refused(fleet) -> None:
@@ -97,7 +97,7 @@ async def test_an_oversized_message_ends_a_session_that_was_open(fleet) -> None:
         await stream.join()
         await stream.say(DeltaChunk(1, 0, bytes(300_000)))
         assert (await stream.ending()).code is grpc.StatusCode.RESOURCE_EXHAUSTED
-    await fleet.until(lambda: "stranger" not in fleet.serving.coordinator.sessions)
+    await fleet.until(lambda: not fleet.connected())
 
 
 async def test_a_chunk_above_64_kib_is_refused_with_the_limit(fleet) -> None:
