@@ -36,19 +36,19 @@ def to_units(index_K: Positions, code: int, size: int) -> NDArray[np.uint16]:
         before = int(index_B[-1])
         if gap_B.min() < 0 or before >= size:
             raise ValueError(f"positions must ascend without repeating, from 0 to {size - 1}")
-        units.append(_escaped(gap_B, ESCAPE[code]))
+        units.append(_escaped(gap_B.astype(np.uint32), ESCAPE[code]))
     return np.concatenate(units)
 
 
-def _escaped(gap_B: Positions, most: int) -> NDArray[np.uint16]:
+def _escaped(gap_B: NDArray[np.uint32], most: int) -> NDArray[np.uint16]:
     if gap_B.max() < most:
         return gap_B.astype(np.uint16)
-    escapes_B = gap_B // most
-    gap_B -= escapes_B * most
-    end_B = np.cumsum(escapes_B)
+    escapes_B = gap_B // np.uint32(most)
+    gap_B -= escapes_B * np.uint32(most)
+    end_B = np.cumsum(escapes_B, dtype=np.uint32).astype(np.int64)
     end_B += np.arange(gap_B.size)
     unit_U = np.full(int(end_B[-1]) + 1, most, dtype=np.uint16)
-    unit_U[end_B] = gap_B
+    unit_U[end_B] = gap_B.astype(np.uint16)
     return unit_U
 
 
@@ -71,9 +71,9 @@ def from_units(unit_U: Units, code: int, kept: int, size: int) -> Positions:
         # A whole block of escapes adds up to 2**30, within an int32.
         step_B = np.add(unit_B, last_B, dtype=np.int32)
         np.cumsum(step_B, out=step_B)
-        end = np.flatnonzero(last_B)
-        np.add(step_B.take(end), before, out=index_K[done : done + end.size], dtype=np.int64)
-        done += end.size
+        reached_B = step_B[last_B]
+        np.add(reached_B, before, out=index_K[done : done + reached_B.size], dtype=np.int64)
+        done += reached_B.size
         before += int(step_B[-1])
     if before >= size:
         raise CodecError(Reason.BAD_POSITION, f"position {before} in a model of {size} parameters")
