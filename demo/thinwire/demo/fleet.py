@@ -6,6 +6,7 @@ lines of that log.
 
 from __future__ import annotations
 
+import ctypes
 import json
 import signal
 import socket
@@ -82,6 +83,7 @@ class Fleet:
                 stderr=file,
                 # Ctrl-C is for the demo alone, which then ends the others one by one.
                 start_new_session=True,
+                preexec_fn=_end_with_parent,
             )
         self.processes[name] = process
         return process
@@ -95,6 +97,16 @@ class Fleet:
         log = self.folder / f"{name}.log"
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES_SHOWN:]
         return f"the end of {log}:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+_libc = ctypes.CDLL(None, use_errno=True)
+PR_SET_PDEATHSIG = 1
+
+
+def _end_with_parent() -> None:
+    """Have the kernel end this process when the demo is gone, even by SIGKILL; a stray fleet would train for ever."""
+    if sys.platform == "linux":
+        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def free_port(wanted: int = 0) -> int:

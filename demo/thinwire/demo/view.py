@@ -41,7 +41,7 @@ class View:
 
     def say(self, text: str) -> None:
         """A line that stays."""
-        (self._live.console if self._live else self._console).print(text, highlight=False)
+        (self._live.console if self._live else self._console).print(text, highlight=False, soft_wrap=True)
 
     def stage(self, text: str) -> None:
         """What is being waited for, before there are figures."""
