@@ -46,7 +46,7 @@ def pack_snapshot(snapshot: Snapshot, layout: Layout, buffer_layout: Layout) -> 
         "layout_hash": layout.hash.hex(),
         "checksum": str(checksum.full(snapshot.weights_P)),
     }
-    return zstandard.ZstdCompressor(level=1).compress(save(tensors, metadata))
+    return zstandard.ZstdCompressor(level=1).compress(_canonical(save(tensors, metadata)))
 
 
 def unpack_snapshot(packed: bytes, layout: Layout, buffer_layout: Layout) -> Snapshot:
@@ -60,6 +60,14 @@ def unpack_snapshot(packed: bytes, layout: Layout, buffer_layout: Layout) -> Sna
     if str(checksum.full(weights_P)) != metadata.get("checksum"):
         raise SnapshotError("the checksum of the parameters does not match; the snapshot is damaged")
     return Snapshot(int(metadata["version"]), weights_P, _flatten(tensors, buffer_layout, BUFFER_PREFIX))
+
+
+def _canonical(raw: bytes) -> bytes:
+    # The library writes the metadata in an order that changes from one call to the next.
+    start = 8 + int.from_bytes(raw[:8], "little")
+    header = json.dumps(json.loads(raw[8:start]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)
+    return b"".join((len(header).to_bytes(8, "little"), header, raw[start:]))
 
 
 def _inflate(packed: bytes, limit: int) -> bytes:

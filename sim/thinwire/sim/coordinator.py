@@ -1,0 +1,179 @@
+"""The coordinator's cores in virtual time: what the gRPC service and its asyncio shell do, without either."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from thinwire.common import values
+from thinwire.common.values import FromCoordinator, FromDevice, RefusalReason
+from thinwire.server import core, reception
+from thinwire.server.commits import CommitLog, PackedSnapshot
+from thinwire.server.feed import Feed, SnapshotWanted
+from thinwire.server.staging import Staging, StagingError
+from thinwire.sim.agenda import Agenda, Alarm
+from thinwire.sim.line import Call
+from thinwire.sim.scenario import Evaluation
+
+Decided = Callable[[core.Event, list[core.Effect]], None]
+
+
+@dataclass(slots=True, eq=False)
+class Session:
+    """One device's stream."""
+
+    feed: Feed
+    call: Call
+    pump_at: float = -1.0  # when the feed is looked at again; in the past for never
+
+
+class Coordinator:
+    """Sessions around one CoordinatorCore; `decided` hears of each event and its effects."""
+
+    def __init__(
+        self,
+        agenda: Agenda,
+        decisions: core.CoordinatorCore,
+        welcome: values.Welcome,
+        staging: Staging,
+        decided: Decided,
+        evaluation: Evaluation | None,
+    ) -> None:
+        self.core, self.welcome, self.staging = decisions, welcome, staging
+        model = decisions.model
+        self.log = CommitLog(4 * (model.layout.size + model.buffer_layout.size))
+        self.sessions: dict[str, Session] = {}
+        self.final: core.Finished | None = None
+        self._open = False
+        self._agenda, self._decided, self._evaluation = agenda, decided, evaluation
+        self._alarm = Alarm(agenda, lambda: decisions.deadline, lambda: self._pass_on(core.Tick()))
+
+    # -- the ends of calls -------------------------------------------------------------------------------------
+
+    def heard(self, call: Call, word: FromDevice) -> None:
+        """A device's word came in."""
+        session = next((s for s in self.sessions.values() if s.call is call), None)
+        if isinstance(word, values.Hello):
+            self._greet(call, word)
+        elif session is not None:
+            self._hear(session, word)
+
+    def closed(self, call: Call) -> None:
+        """A stream is gone; one that was fenced has left no session here."""
+        for device, session in list(self.sessions.items()):
+            if session.call is call:
+                del self.sessions[device]
+                self._submit(core.Left(device))
+
+    # -- hearing -----------------------------------------------------------------------------------------------
+
+    def _greet(self, call: Call, hello: values.Hello) -> None:
+        older = self.sessions.pop(hello.device, None)
+        if older is not None:
+            self._refuse(older.call, RefusalReason.FENCED, "this device has opened a newer stream")
+        recognised = self._submit(reception.greeted(hello, self.welcome.lineage))[0]
+        if not isinstance(recognised, core.Recognised):
+            self._submit(core.Left(hello.device))
+            self._refuse(call, RefusalReason.BAD_REQUEST, "the ledger does not know these deltas")
+            return
+        session = Session(Feed(hello.device, recognised.epoch), call)
+        welcome = reception.welcomed(self.welcome, hello, recognised, self.log.version, self.staging)
+        session.feed.tell(welcome)
+        self.sessions[hello.device] = session
+        self._pump(session)
+
+    def _hear(self, session: Session, word: FromDevice) -> None:
+        match word:
+            case values.DeltaChunk():
+                self._take_chunk(session, word)
+            case values.Subscribe():
+                session.feed.subscribe(word)
+                self._submit(reception.subscribed(session.feed.device, word))
+            case values.Echo():
+                session.feed.tell(word)
+            case values.Report() | values.Hello():
+                pass
+        self._pump(session)
+
+    def _take_chunk(self, session: Session, chunk: values.DeltaChunk) -> None:
+        try:
+            whole = self.staging.take(session.feed.device, chunk)
+        except StagingError as error:
+            self._end(session, error.reason, str(error))
+            return
+        if whole is None:
+            return
+        for effect in self._submit(reception.sealed(session.feed.device, session.feed.epoch, whole)):
+            if isinstance(effect, core.Refused):
+                self._end(session, RefusalReason.BAD_REQUEST, effect.message)
+
+    def _end(self, session: Session, reason: RefusalReason, message: str) -> None:
+        self._refuse(session.call, reason, message)
+        self.sessions.pop(session.feed.device, None)
+        self._submit(core.Left(session.feed.device))
+
+    def _refuse(self, call: Call, reason: RefusalReason, message: str) -> None:
+        call.say_down(values.Refusal(reason, message))
+        call.refuse()
+
+    # -- deciding ----------------------------------------------------------------------------------------------
+
+    def _pass_on(self, event: core.Event) -> None:
+        self._submit(event)
+
+    def _submit(self, event: core.Event) -> list[core.Effect]:
+        effects = self.core.handle(event, self._agenda.now)
+        for effect in effects:
+            self._perform(effect)
+        self._decided(event, effects)
+        self._alarm.set()
+        for session in list(self.sessions.values()):
+            self._pump(session)
+        return effects
+
+    def _perform(self, effect: core.Effect) -> None:
+        match effect:
+            case core.Settled():
+                self._tell(effect.device, effect.outcome)
+            case core.Opened():
+                self._open = True
+            case core.Published():
+                self.log.append(effect.commit)
+            case core.Evaluate():
+                self._evaluate(effect)
+            case core.Finished():
+                self.final = effect
+            case core.Recognised() | core.Refused():
+                pass  # the session that asked answers its own device
+
+    def _tell(self, device: str, word: FromCoordinator) -> None:
+        if device in self.sessions:
+            self.sessions[device].feed.tell(word)
+
+    def _evaluate(self, effect: core.Evaluate) -> None:
+        metrics = self._evaluation(effect.weights_P, effect.buffers_B) if self._evaluation else {}
+        self._agenda.soon(lambda: self._pass_on(core.Evaluated(effect.version, metrics)))
+
+    # -- speaking ----------------------------------------------------------------------------------------------
+
+    def _pump(self, session: Session) -> None:
+        """Send while the lane is free, so that a word never waits behind more than one chunk."""
+        while session.call.at_coordinator:
+            free_at = session.call.free_down_at()
+            if free_at > self._agenda.now:
+                self._pump_at(session, free_at)
+                return
+            due = session.feed.next(self.log, open=self._open, final=self.final)
+            if due is None:
+                return
+            if isinstance(due, SnapshotWanted):
+                model = self.core.model
+                through = self.core.ledger.published()
+                self.log.keep(PackedSnapshot.of(model.freeze(), model.layout, model.buffer_layout, through))
+                continue
+            session.call.say_down(due.word)
+
+    def _pump_at(self, session: Session, time: float) -> None:
+        if session.pump_at < time:
+            session.pump_at = time
+            self._agenda.at(time, lambda: self._pump(session))

@@ -1,0 +1,151 @@
+"""One device in virtual time: its AgentCore, its trainer and its end of the link."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+from thinwire.client import core
+from thinwire.common import frames
+from thinwire.common.backoff import Backoff
+from thinwire.common.values import FromCoordinator, Report
+from thinwire.sim.agenda import Agenda, Alarm
+from thinwire.sim.line import Call, CoordinatorEnd, Line
+from thinwire.sim.scenario import Device as Description
+from thinwire.sim.trainer import Trainer
+from thinwire.trainer.course import Learner, plan_of
+
+
+class Device:
+    """What the agent's asyncio shell does, without it."""
+
+    def __init__(
+        self,
+        agenda: Agenda,
+        name: str,
+        description: Description,
+        line: Line,
+        coordinator: CoordinatorEnd,
+        learner: Callable[[], Learner],
+        trainer_start_s: float,
+        dice: random.Random,
+    ) -> None:
+        self.name, self.line = name, line
+        self.core = core.AgentCore(name, "simulated", dice, Backoff())
+        self.trainer: Trainer | None = None
+        self.notes: list[str] = []
+        self.quit: core.Quit | None = None
+        self._agenda, self._description = agenda, description
+        self._coordinator, self._learner, self._trainer_start_s = coordinator, learner, trainer_start_s
+        self._call: Call | None = None
+        self._spool = bytearray()
+        self._starts = 0
+        self._alarm = Alarm(agenda, lambda: self.core.deadline, lambda: self._handle(core.Tick()))
+        agenda.at(description.joins_at, self._alarm.set)
+
+    def heard(self, call: Call, word: FromCoordinator) -> None:
+        """The coordinator's word came in."""
+        self._handle(core.Received(word))
+
+    def closed(self, call: Call, reason: str) -> None:
+        """The stream is gone."""
+        self._handle(core.Closed(reason))
+
+    def lose_trainer(self) -> None:
+        """The trainer dies."""
+        if self.trainer is not None:
+            self._end_trainer()
+            self._handle(core.TrainerLost("killed"))
+
+    def _handle(self, event: core.Event) -> None:
+        if self.quit is not None:
+            return
+        for effect in self.core.handle(event, self._agenda.now):
+            self._perform(effect)
+        self._alarm.set()
+
+    def _perform(self, effect: core.Effect) -> None:  # noqa: C901  # one flat table of effects
+        match effect:
+            case core.Send():
+                self._say(effect)
+            case core.SendReport():
+                self._say(core.Send(self._report()))
+            case core.Tell():
+                self._tell(effect.frame, effect.body)
+            case core.Spool():
+                if effect.slice.begins:
+                    self._spool.clear()
+                self._spool += effect.slice.data
+            case core.GiveBase():
+                base = frames.Base(path="", version=effect.version, through=effect.through)
+                self._tell(base, bytes(self._spool))
+            case core.StartTrainer():
+                self._start_trainer(effect)
+            case core.StopTrainer():
+                self._end_trainer()
+            case core.Dial():
+                self._dial()
+            case core.HangUp():
+                self._hang_up(effect.reason)
+            case core.Note():
+                self.notes.append(effect.message)
+            case core.Quit():
+                self.quit = effect
+                self._hang_up(effect.message)
+
+    def _say(self, effect: core.Send) -> None:
+        if self._call is not None and self._call.at_device:
+            self._call.say_up(effect.message)
+
+    def _tell(self, frame: frames.ToTrainer, body: bytes) -> None:
+        if self.trainer is not None:
+            self.trainer.tell(frame, body)
+
+    def _dial(self) -> None:
+        self._call = self.line.dial(self, self._coordinator)
+        event = core.Opened() if self._call else core.Closed("the coordinator cannot be reached")
+        self._agenda.soon(lambda: self._handle(event))
+
+    def _hang_up(self, reason: str) -> None:
+        if self._call is not None and self._call.at_device:
+            self._call.hang_up()
+            self._agenda.soon(lambda: self._handle(core.Closed(reason)))
+
+    # -- the trainer -------------------------------------------------------------------------------------------
+
+    def _start_trainer(self, effect: core.StartTrainer) -> None:
+        self._end_trainer()
+        self._starts += 1
+        start = self._starts
+        plan = plan_of(core.plan_fields(effect.welcome.plan))
+
+        def begin() -> None:
+            if start == self._starts and self.quit is None:
+                self.trainer = Trainer(
+                    self._agenda, self._description.step_s, self._learner(), plan, effect.next_seq, self._hear_trainer
+                )  # fmt: skip
+
+        self._agenda.at(self._agenda.now + self._trainer_start_s, begin)
+
+    def _end_trainer(self) -> None:
+        self._starts += 1
+        if self.trainer is not None:
+            self.trainer.kill()
+            self.trainer = None
+
+    def _hear_trainer(self, frame: frames.FromTrainer, body: bytes) -> None:
+        self._handle(core.TrainerSaid(frame, body))
+
+    def _report(self) -> Report:
+        figures, meter = self.core.figures, self.core.meter
+        return Report(
+            version=max(0, figures.version),
+            checksum=figures.checksum or 0,
+            has_checksum=figures.checksum is not None,
+            transfer_s=meter.transfer_s,
+            hidden_s=meter.hidden_s,
+            compute_s=figures.compute_s,
+            wait_s=figures.wait_s,
+            steps=figures.steps,
+            cuts=figures.cuts,
+        )
