@@ -94,7 +94,8 @@ def test_a_kept_value_costs_at_most_12_3_bits_at_one_per_cent() -> None:
     size = 2_000_000
     kept = kept_of(0.01, size)
     value_K = np.ldexp(np.random.default_rng(0).uniform(1, 2, kept), np.random.default_rng(1).integers(0, 8, kept))
-    blob = pack(Packet(HASH, 0, size, random_positions(size, kept), quantise(value_K.astype(np.float32), ValueCode.LOG3)))
+    quantised = quantise(value_K.astype(np.float32), ValueCode.LOG3)
+    blob = pack(Packet(HASH, 0, size, random_positions(size, kept), quantised))
     assert len(blob) * 8 / kept <= 12.3
 
 

@@ -18,8 +18,9 @@ SIZE = 4000
 MAX_KEPT = 400
 LIMITS = Limits(HASH, SIZE, MAX_KEPT, max_bytes=1 << 16)
 FIELDS = {
-    "magic": (0, "4s"), "version": (4, "B"), "flags": (5, "B"), "index": (6, "B"), "value": (7, "B"), "layout": (8, "8s"),
-    "base": (16, "Q"), "size": (24, "I"), "kept": (28, "I"), "gaps": (32, "I"), "packed_gaps": (36, "I"),
+    "magic": (0, "4s"), "version": (4, "B"), "flags": (5, "B"), "index": (6, "B"), "value": (7, "B"),
+    "layout": (8, "8s"), "base": (16, "Q"),
+    "size": (24, "I"), "kept": (28, "I"), "gaps": (32, "I"), "packed_gaps": (36, "I"),
     "packed_high": (40, "I"), "packed_values": (44, "I"), "book": (48, "8f"),
 }  # fmt: skip
 NUMBERS = ["size", "kept", "gaps", "packed_gaps", "packed_high", "packed_values"]
@@ -46,13 +47,17 @@ def lie(blob: bytes, **fields: object) -> bytes:
     return sealed(bytes(body))
 
 
-def forged(gaps: bytes, values: bytes, kept: int = 4, raw: int = 7, units: int | None = None, **fields: object) -> bytes:
-    """A blob made by hand: LOG3, bytes as gaps, columns as given; flag bits `raw` say which of them are raw."""
-    head = struct.pack(
-        "<4sBBBB8sQIIIIII8f", b"TWB1", 1, raw, 1, 1, HASH, 0, SIZE, kept, units if units is not None else len(gaps),
-        len(gaps), 0, len(values), *range(8),
-    )  # fmt: skip
-    return lie(sealed(head + gaps + values), **fields)
+def forged(gaps: bytes, values: bytes, raw: int = 7) -> bytes:
+    """A blob made by hand: LOG3, bytes as gaps, 4 values, columns as given; flag bits say which of them are raw."""
+    units = len(gaps) if raw & 1 else 4
+    counts = (SIZE, 4, units, len(gaps), 0, len(values))
+    head = struct.pack("<4sBBBB8sQ6I8f", b"TWB1", 1, raw, 1, 1, HASH, 0, *counts, *range(8))
+    return sealed(head + gaps + values)
+
+
+def framed(gaps: bytes) -> bytes:
+    """A forged blob whose gap column says that it is a zstd frame of 4 bytes."""
+    return forged(gaps, TWO, raw=6)
 
 
 def frame(size: int, blocks: bytes, window: int | None = None, dictionary: int = 0) -> bytes:
@@ -74,7 +79,6 @@ def run_block(size: int, last: bool = True) -> bytes:
 
 FOUR = b"\1\2\3\4"  # four gaps
 TWO = b"\x12\x34"  # four values
-ZSTD_GAPS = 6  # flags: the gap column is a frame, the others are raw
 GOOD = made()
 HALF = made(ValueCode.FP16, kept=1)
 FULL = made(ValueCode.FP32, kept=1)
@@ -103,7 +107,7 @@ LIES: dict[str, tuple[bytes, Reason]] = {
     "half a word of gaps": (lie(GOOD, index=2, gaps=401), Reason.WRONG_LENGTH),
     "a column longer than the blob": (lie(GOOD, packed_gaps=0xFFFFFFFF), Reason.WRONG_LENGTH),
     "lengths that add up only in 32 bits": (
-        lie(GOOD, packed_values=(struct.unpack_from("<I", GOOD, 44)[0] - 2) % (1 << 32), packed_high=2), Reason.WRONG_LENGTH),
+        lie(forged(FOUR, TWO), packed_gaps=0xFFFFFFFF, packed_values=7), Reason.WRONG_LENGTH),
     "high bytes of single bytes": (forged(FOUR, TWO, raw=5), Reason.WRONG_LENGTH),
     "a byte too many": (sealed(GOOD[:-4] + b"\0"), Reason.WRONG_LENGTH),
     "a codebook with NaN": (lie(GOOD, book=(0, 1, 2, 3, 4, 5, 6, np.nan)), Reason.BAD_CODEBOOK),
@@ -111,32 +115,32 @@ LIES: dict[str, tuple[bytes, Reason]] = {
     "a negative codebook": (lie(GOOD, book=(-1, 1, 2, 3, 4, 5, 6, 7)), Reason.BAD_CODEBOOK),
     "an unsorted codebook": (lie(GOOD, book=(0, 1, 2, 4, 3, 5, 6, 7)), Reason.BAD_CODEBOOK),
     "a raw column of another length": (forged(FOUR, TWO + b"\0"), Reason.BAD_COLUMN),
-    "a raw column that says it is a frame": (forged(FOUR, TWO, raw=ZSTD_GAPS), Reason.BAD_COLUMN),
+    "a raw column that says it is a frame": (framed(FOUR), Reason.BAD_COLUMN),
     "a frame that declares 256 MiB": (
-        forged(frame(256 << 20, run_block(1 << 17)), TWO, raw=ZSTD_GAPS, units=4), Reason.BAD_COLUMN),
-    "a frame that declares a terabyte": (forged(frame(1 << 40, b""), TWO, raw=ZSTD_GAPS, units=4), Reason.BAD_COLUMN),
-    "a frame that declares no size": (forged(UNSIZED, TWO, raw=ZSTD_GAPS, units=4), Reason.BAD_COLUMN),
+        framed(frame(256 << 20, run_block(1 << 17))), Reason.BAD_COLUMN),
+    "a frame that declares a terabyte": (framed(frame(1 << 40, b"")), Reason.BAD_COLUMN),
+    "a frame that declares no size": (framed(UNSIZED), Reason.BAD_COLUMN),
     "a frame that holds more than it declares": (
-        forged(frame(4, b"".join(run_block(1 << 17, last=False) for _ in range(99)) + run_block(9)), TWO,
-               raw=ZSTD_GAPS, units=4), Reason.BAD_COLUMN),
+        framed(frame(4, run_block(1 << 17, last=False) * 99 + run_block(9))), Reason.BAD_COLUMN),
     "a frame that holds less than it declares": (
-        forged(frame(4, raw_block(b"\1\2\3")), TWO, raw=ZSTD_GAPS, units=4), Reason.BAD_COLUMN),
+        framed(frame(4, raw_block(b"\1\2\3"))), Reason.BAD_COLUMN),
     "a window of two gibibytes": (
-        forged(frame(4, raw_block(FOUR), window=21 << 3), TWO, raw=ZSTD_GAPS, units=4), Reason.BAD_COLUMN),
+        framed(frame(4, raw_block(FOUR), window=21 << 3)), Reason.BAD_COLUMN),
     "a frame that needs a dictionary": (
-        forged(frame(4, raw_block(FOUR), dictionary=5), TWO, raw=ZSTD_GAPS, units=4), Reason.BAD_COLUMN),
-    "two frames": (forged(frame(4, raw_block(FOUR)) * 2, TWO, raw=ZSTD_GAPS, units=4), Reason.BAD_COLUMN),
-    "a byte behind the frame": (forged(frame(4, raw_block(FOUR)) + b"\0", TWO, raw=ZSTD_GAPS, units=4), Reason.BAD_COLUMN),
+        framed(frame(4, raw_block(FOUR), dictionary=5)), Reason.BAD_COLUMN),
+    "two frames": (framed(frame(4, raw_block(FOUR)) * 2), Reason.BAD_COLUMN),
+    "a byte behind the frame": (framed(frame(4, raw_block(FOUR)) + b"\0"), Reason.BAD_COLUMN),
     "a frame that zstd skips": (
-        forged(b"\x50\x2a\x4d\x18" + struct.pack("<I", 4) + FOUR, TWO, raw=ZSTD_GAPS, units=4), Reason.BAD_COLUMN),
-    "a frame without its head": (forged(b"\x28\xb5\x2f\xfd", TWO, raw=ZSTD_GAPS, units=4), Reason.BAD_COLUMN),
+        framed(b"\x50\x2a\x4d\x18" + struct.pack("<I", 4) + FOUR), Reason.BAD_COLUMN),
+    "a frame without its head": (framed(b"\x28\xb5\x2f\xfd"), Reason.BAD_COLUMN),
     "an escape without an end": (forged(b"\1\2\3\4\xff", TWO), Reason.BAD_POSITION),
     "an escape for a position": (forged(b"\1\2\xff\4", TWO), Reason.BAD_POSITION),
     "a position too many": (forged(b"\1\2\3\4\5", TWO), Reason.BAD_POSITION),
     "a position behind the model": (forged(b"\xff" * 15 + b"\xa6\1\2\3", TWO), Reason.BAD_POSITION),
     "an infinite half": (sealed(HALF[:-6] + b"\0\x7c"), Reason.BAD_VALUE),
     "a half that is not a number": (sealed(HALF[:-6] + b"\1\x7e"), Reason.BAD_VALUE),
-    "a half that overflows its scale": (sealed(HALF[:48] + struct.pack("<f", 3e38) + HALF[52:-6] + b"\xff\x7b"), Reason.BAD_VALUE),
+    "a half that overflows its scale": (
+        sealed(HALF[:48] + struct.pack("<f", 3e38) + HALF[52:-6] + b"\xff\x7b"), Reason.BAD_VALUE),
     "a float that is not a number": (sealed(FULL[:-8] + b"\0\0\xc0\x7f"), Reason.BAD_VALUE),
 }  # fmt: skip
 
@@ -157,7 +161,7 @@ def test_a_lie_is_refused_for_its_own_reason_and_without_memory(blob: bytes, rea
 
 def test_what_the_lies_were_made_from_is_sound() -> None:
     assert unpack(forged(FOUR, TWO), LIMITS).index_K.tolist() == [1, 4, 8, 13]
-    assert unpack(forged(frame(4, raw_block(FOUR)), TWO, raw=ZSTD_GAPS, units=4), LIMITS).index_K.tolist() == [1, 4, 8, 13]
+    assert unpack(framed(frame(4, raw_block(FOUR))), LIMITS).index_K.tolist() == [1, 4, 8, 13]
     assert unpack(forged(b"\xff" * 15 + b"\xa5\1\2\3", TWO), LIMITS).index_K.max() == SIZE - 1
     for blob in (GOOD, HALF, FULL):
         assert unpack(blob, LIMITS).base == 7
@@ -169,10 +173,10 @@ def test_every_reason_has_its_lie() -> None:
 
 def test_a_frame_within_its_size_may_not_ask_for_a_larger_window_than_ours() -> None:
     exponent = MAX_WINDOW.bit_length() - 1 - 10
-    fits = forged(frame(4, raw_block(FOUR), window=exponent << 3), TWO, raw=ZSTD_GAPS, units=4)
+    fits = framed(frame(4, raw_block(FOUR), window=exponent << 3))
     assert unpack(fits, LIMITS).index_K.size == 4
     with pytest.raises(CodecError, match="window"):
-        unpack(forged(frame(4, raw_block(FOUR), window=exponent << 3 | 1), TWO, raw=ZSTD_GAPS, units=4), LIMITS)
+        unpack(framed(frame(4, raw_block(FOUR), window=exponent << 3 | 1)), LIMITS)
 
 
 def flip(draw: random.Random, body: bytearray) -> None:
@@ -226,8 +230,7 @@ def test_a_mutated_blob_is_refused_or_well_formed(seed: int) -> None:
                 mutate(draw, body)
         try:
             received = unpack(sealed(bytes(body)), LIMITS)
-        except CodecError as refused:
-            assert isinstance(refused.reason, Reason)
+        except CodecError:
             continue
         accepted += 1
         assert 1 <= received.index_K.size == received.value_K.size <= MAX_KEPT
