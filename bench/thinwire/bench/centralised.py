@@ -28,7 +28,7 @@ class Row:
 
     steps: int
     accuracy: float
-    loss: float
+    loss: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +141,7 @@ def _restore(model: nn.Module, state: Mapping[str, Tensor]) -> None:
 def _measured(task: Task, model: nn.Module, steps: int) -> Row:
     measures = task.evaluate(model)
     model.train()
-    return Row(steps, measures["accuracy"], measures["loss"])
+    return Row(steps, measures["accuracy"], measures.get("loss"))
 
 
 @click.command()
@@ -160,11 +160,12 @@ def main(task: str, steps: int, rounds: int, local_steps: int, as_json: bool, **
     training = Training(**settings)  # type: ignore[arg-type]  # click has converted each by its default's type
     rows = run_averaged(task, rounds, local_steps, training) if rounds else run(task, steps, training)
     for row in rows:
-        click.echo(
-            json.dumps(asdict(row))
-            if as_json
-            else f"{row.steps:7d} steps   accuracy {row.accuracy:.4f}   loss {row.loss:.4f}"
-        )
+        click.echo(json.dumps(asdict(row)) if as_json else _line(row))
+
+
+def _line(row: Row) -> str:
+    loss = "" if row.loss is None else f"   loss {row.loss:.4f}"
+    return f"{row.steps:7d} steps   accuracy {row.accuracy:.4f}{loss}"
 
 
 if __name__ == "__main__":
