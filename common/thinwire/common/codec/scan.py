@@ -18,6 +18,7 @@ Positions = NDArray[np.int64]
 BLOCK = 1 << 17  # 512 KB of float32, with 256 KB of marks: a second-level cache
 STRIP = 1 << 20  # long enough to hide the cost of some twenty numpy calls
 WORD = 64
+FULL = np.uint64((1 << WORD) - 1)
 
 
 def hits(
@@ -27,29 +28,30 @@ def hits(
 
     Each block passes through `prepare` before it is looked at, whatever is found.
     """
-    found: list[tuple[Positions, Floats]] = []
-    within = True
+    index_H, value_H = np.empty(budget, dtype=np.int64), np.empty(budget, dtype=np.float32)
+    found, within = 0, True
     for start, mark in _marks(vector_P, floor, prepare):
-        index_H = _clear_bits(mark, budget) if within else None
-        if index_H is None:
+        position = _clear_bits(mark, budget - found) if within else None
+        if position is None:
             within = False
             continue
-        budget -= index_H.size
-        found.append((index_H + start, vector_P[start : start + STRIP].take(index_H)))
-    if not within:
-        return None
-    indices, values = zip(*found, strict=True)
-    return np.concatenate(indices), np.concatenate(values)
+        here = slice(found, found + position.size)
+        # "clip" spares numpy a copy of the output; no position is outside.
+        vector_P[start : start + STRIP].take(position, out=value_H[here], mode="clip")
+        np.add(position, start, out=index_H[here])
+        found = here.stop
+    return (index_H[:found], value_H[:found]) if within else None
 
 
 def _marks(
     vector_P: Floats, floor: np.float32, prepare: Callable[[slice], None] | None
-) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-    """Yield each strip's start and its marks: a bit a coordinate, 1 if it lies within the floor."""
+) -> Iterator[tuple[int, NDArray[np.uint64]]]:
+    """Yield each strip's start and its marks: a bit a coordinate, 1 if it lies within the floor; reused."""
     block = min(BLOCK, -(-vector_P.size // WORD) * WORD)
     inside_B, above_B = np.ones(block, dtype=bool), np.empty(block, dtype=bool)
+    mark = np.empty(min(STRIP, vector_P.size + block) // 8, dtype=np.uint8)
     for start in range(0, vector_P.size, STRIP):
-        marks = []
+        filled = 0
         for at in range(start, min(start + STRIP, vector_P.size), block):
             if prepare:
                 prepare(slice(at, at + block))
@@ -59,16 +61,16 @@ def _marks(
             np.greater(block_B, -floor, out=above_B[:size])
             np.logical_and(inside_B[:size], above_B[:size], out=inside_B[:size])
             inside_B[size:] = True
-            marks.append(np.packbits(inside_B, bitorder="little"))
-        yield start, np.concatenate(marks)
+            mark[filled : filled + block // 8] = np.packbits(inside_B, bitorder="little")
+            filled += block // 8
+        yield start, mark[:filled].view(np.uint64)
 
 
-def _clear_bits(mark: NDArray[np.uint8], most: int) -> Positions | None:
+def _clear_bits(mark_W: NDArray[np.uint64], most: int) -> Positions | None:
     """Return the ascending positions of the bits that are 0, or None if they are more than `most`."""
     # Only of booleans does numpy find the non-zeros fast, hence the comparisons.
-    word_W = ~mark.view(np.uint64)
-    word = np.flatnonzero(word_W != 0)
-    byte_in = word_W[word].view(np.uint8)
+    word = np.flatnonzero(mark_W != FULL)
+    byte_in = ~mark_W[word].view(np.uint8)
     byte = np.flatnonzero(byte_in != 0)
     bit_in = np.unpackbits(byte_in[byte], bitorder="little").view(bool)
     if np.count_nonzero(bit_in) > most:

@@ -89,7 +89,8 @@ def _top(vector_P: Floats, floor: np.float32, kept: int, prepare: Callable[[slic
     if found is None or found[0].size < kept:
         return _by_histogram(vector_P, kept)
     index_C, value_C = found
-    magnitude_C = value_C.view(np.int32) & MAGNITUDE
+    magnitude_C = value_C.view(np.int32)
+    magnitude_C &= MAGNITUDE
     if magnitude_C.max() >= INFINITE:
         _refuse(vector_P)
     return _largest(index_C, magnitude_C, kept)
@@ -103,8 +104,7 @@ def _largest(index_C: Positions, magnitude_C: NDArray[np.int32], kept: int) -> P
     excess = int(np.count_nonzero(chosen_C)) - kept
     if excess:
         chosen_C[np.flatnonzero(magnitude_C == least)[-excess:]] = False
-    index_K: Positions = index_C[chosen_C]
-    return index_K
+    return index_C.take(np.flatnonzero(chosen_C))
 
 
 def _by_histogram(vector_P: Floats, kept: int) -> Positions:
