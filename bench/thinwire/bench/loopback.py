@@ -42,10 +42,10 @@ def settings_of(*sets: str) -> CoordinatorSettings:
     return loads("", CoordinatorSettings, (*QUIET, *sets), "loopback")
 
 
-def model_of(size: int, seed: int = 0) -> ModelDescription:
-    """A model of `size` random parameters, which no compressor can make small, and no statistics."""
-    weights_P = np.random.default_rng(seed).standard_normal(size, np.float32) * np.float32(0.05)
-    layout = Layout((TensorSpec("weight", (size,)),))
+def model_of(*shape: int, seed: int = 0) -> ModelDescription:
+    """A model of one tensor, `weight`, whose values are random, so that no compressor makes them small."""
+    layout = Layout((TensorSpec("weight", shape),))
+    weights_P = np.random.default_rng(seed).standard_normal(layout.size, np.float32) * np.float32(0.05)
     return ModelDescription(layout, Layout(()), weights_P, np.zeros(0, np.float32))
 
 
