@@ -377,11 +377,20 @@ class AgentCore:
             return []
         self._base = part.version
         self.outbox.include(part.included_through)
-        pending: list[Effect] = [
-            Tell(frames.Pending(seq=delta.seq, buffer_bytes=delta.header.buffer_bytes), delta.payload)
-            for delta in self.outbox.pending()
+        pending = [tell_pending(delta) for delta in self.outbox.pending()]
+        return [
+            Spool(part),
+            GiveBase(part.version, part.included_through),
+            *pending,
+            *self._refund(),
+            *self._conclude(),
         ]
-        return [Spool(part), GiveBase(part.version, part.included_through), *pending, *self._conclude()]
+
+    def _refund(self) -> list[Effect]:
+        effects: list[Effect] = []
+        for delta in self.outbox.pay():
+            effects += [tell_pending(delta), Tell(frames.Rejection(seq=delta.seq, refund=True))]
+        return effects
 
     def _take_commit(self, chunk: CommitChunk, now: float) -> list[Effect]:
         whole = self._commit.take(chunk)
@@ -415,12 +424,15 @@ class AgentCore:
             self._measure_goodput(outcome.seq, sent_at, now)
             self.outbox.accept(outcome.seq)
             return []
-        if self.outbox.drop(outcome.seq) is None:
+        delta = self.outbox.drop(outcome.seq)
+        if delta is None:
             return []
-        return [
-            Note("warning", f"delta {outcome.seq} rejected ({outcome.reason.name}): {outcome.message}"),
-            Tell(frames.Rejection(seq=outcome.seq, refund=outcome.refund)),
-        ]
+        note = Note("warning", f"delta {outcome.seq} rejected ({outcome.reason.name}): {outcome.message}")
+        if outcome.refund and self._base is None:
+            # Its trainer is gone, or about to be given another base: the refund waits for that.
+            self.outbox.owed.append(delta)
+            return [note]
+        return [note, Tell(frames.Rejection(seq=outcome.seq, refund=outcome.refund))]
 
     def _measure_goodput(self, seq: int, sent_at: float | None, now: float) -> None:
         sizes = {delta.seq: len(delta.payload) for delta in self.outbox.unsettled()}
@@ -500,6 +512,11 @@ class AgentCore:
 def plan_fields(plan: Plan) -> dict[str, object]:
     """A plan as the frame to the trainer carries it."""
     return {name: getattr(plan, name) for name in Plan.__dataclass_fields__}
+
+
+def tell_pending(delta: SealedDelta) -> Tell:
+    """Have a trainer carry a delta that it may not have sealed itself."""
+    return Tell(frames.Pending(seq=delta.seq, buffer_bytes=delta.header.buffer_bytes), delta.payload)
 
 
 def other_model(welcome: Welcome, ready: frames.Ready) -> str:

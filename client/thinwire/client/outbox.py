@@ -40,6 +40,7 @@ class Outbox:
 
     def __init__(self) -> None:
         self._held: OrderedDict[int, SealedDelta] = OrderedDict()
+        self.owed: list[SealedDelta] = []  # rejected with a refund, while no trainer was there to take it
         self.next_seq = 1
 
     def add(self, delta: SealedDelta) -> None:
@@ -55,6 +56,11 @@ class Outbox:
     def drop(self, seq: int) -> SealedDelta | None:
         """The coordinator rejected it."""
         return self._held.pop(seq, None)
+
+    def pay(self) -> list[SealedDelta]:
+        """What is owed to the next trainer; from here on it is the trainer's."""
+        owed, self.owed = self.owed, []
+        return owed
 
     def include(self, through: int) -> None:
         """The base holds every accepted delta up to this number."""
@@ -77,5 +83,6 @@ class Outbox:
         """Forget everything, as another lineage has begun; say how many were abandoned."""
         abandoned = len(self._held)
         self._held.clear()
+        self.owed.clear()
         self.next_seq = 1
         return abandoned
