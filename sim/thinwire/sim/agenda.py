@@ -25,6 +25,11 @@ class Agenda:
         """Carry out `act` now, once what is being done is done."""
         self.at(self.now, act)
 
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing more happens now."""
+        return not self._acts or self._acts[0][0] > self.now
+
     def step(self, until: float) -> bool:
         """Carry out the next act, unless it lies after `until`; whether there was one."""
         if not self._acts or self._acts[0][0] > until:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from thinwire.client.outbox import SealedDelta
 from thinwire.common.codec import Limits, unpack
 from thinwire.common.values import Verdict
 from thinwire.server import core
@@ -110,7 +111,7 @@ class MassAudit(Watch):
             replica, born_P = account.trainer.course.replica, _born(account.trainer)
             account.earlier_born_P += born_P
             account.forgotten_P += _unsealed(replica)
-            held = {delta.seq for delta in device.core.outbox.pending()}
+            held = {delta.seq for delta in _held(device)}
             for seq, delta in replica.pending.items():
                 if seq not in held | account.settled:
                     account.forgotten_P[delta.index_K] += delta.value_K
@@ -142,7 +143,7 @@ class MassAudit(Watch):
                 here.add(seq)
                 if seq not in account.settled:
                     flying_P[delta.index_K] += delta.value_K
-        for sealed in device.core.outbox.pending():
+        for sealed in _held(device):
             if sealed.seq not in here | account.settled:
                 flying_P += self._dense(world, sealed.payload)
         return flying_P
@@ -157,6 +158,10 @@ class MassAudit(Watch):
 def _born(trainer: Trainer) -> Mass:
     assert isinstance(trainer.learner, WholeSteps)
     return trainer.learner.born_P
+
+
+def _held(device: Device) -> list[SealedDelta]:
+    return device.core.outbox.pending() + device.core.outbox.owed
 
 
 def _unsealed(replica: Replica) -> Mass:

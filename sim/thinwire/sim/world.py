@@ -57,7 +57,8 @@ class World:
     def run(self, until: float) -> History:
         """Go on until that time, or until nothing more can happen; the history so far."""
         while self.agenda.step(until):
-            self._watch.moment(self)
+            if self.agenda.quiet:
+                self._watch.moment(self)
         decided = self.coordinator.core
         return History(tuple(self._rows), decided.reason, dict(decided.metrics))
 
