@@ -188,6 +188,7 @@ class AgentCore:
         self.figures = frames.Figures(
             version=0, steps=0, cuts=0, compute_s=0, wait_s=0, residual_norm=0, delay_steps=0, waiting=True
         )
+        self._earlier = self.figures  # of the trainers before this one
         self.abandoned = 0
         self.trainer_restarts = 0
         self.rtt_s = self.goodput_up = 0.0
@@ -444,6 +445,7 @@ class AgentCore:
     def _start_trainer(self) -> list[Effect]:
         assert self._welcome is not None
         self._ready, self._base = None, None
+        self._earlier = self.figures
         return [StartTrainer(self._welcome, self.outbox.next_seq)]
 
     def _lose_trainer(self, reason: str, now: float) -> list[Effect]:
@@ -471,7 +473,7 @@ class AgentCore:
                 effects: list[Effect] = [Note("warning", f"trainer needs a snapshot: {event.frame.reason}")]
                 return effects + (self._subscribe() if self.live and self._ready else [])
             case frames.Figures():
-                self.figures = event.frame
+                self.figures = added(event.frame, self._earlier)
                 return [SendReport(final=True), *self._leave()] if event.frame.checksum is not None else []
             case frames.Failed():
                 return [Quit(Exit.TRAINING, event.frame.message)]
@@ -507,6 +509,17 @@ class AgentCore:
 
     def _leave(self) -> list[Effect]:
         return [Quit(0, "training is over")] if self._leave_when_finished else []
+
+
+def added(figures: frames.Figures, earlier: frames.Figures) -> frames.Figures:
+    """A trainer's figures, with its counters going on from where those before it ended."""
+    return msgspec.structs.replace(
+        figures,
+        steps=earlier.steps + figures.steps,
+        cuts=earlier.cuts + figures.cuts,
+        compute_s=earlier.compute_s + figures.compute_s,
+        wait_s=earlier.wait_s + figures.wait_s,
+    )
 
 
 def plan_fields(plan: Plan) -> dict[str, object]:
