@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from thinwire.common.codec import ValueCode, kept_of, quantise, select
 from thinwire.tasks.flat import FlatModel
+from thinwire.trainer.optimizers import optimizer
 from thinwire.tasks.task import DeviceInfo
 from thinwire.tasks.watch import CLASSES, WatchActivity
 
@@ -68,7 +69,7 @@ def real_delta(quick: bool = False) -> NDArray[np.float32]:
     torch.manual_seed(0)
     task = WatchActivity(batch_size=BATCH)
     flat = FlatModel(resnet(QUICK_WIDTHS if quick else WIDTHS))
-    optimizer = flat.optimizer("sgd", learning_rate=0.01, momentum=0.9)
+    step = optimizer("sgd", flat.weight_P, flat.gradient_P, learning_rate=0.01, momentum=0.9)
     batches = task.batches(DeviceInfo("bench"))
     residual_P = np.zeros(flat.layout.size, np.float32)
     for cut in range(CUTS):
@@ -78,7 +79,7 @@ def real_delta(quick: bool = False) -> NDArray[np.float32]:
         for _ in range(STEPS):
             flat.gradient_P.zero_()
             torch.autograd.backward(task.loss(flat.module, next(batches)))
-            optimizer.step()
+            step.step()
         residual_P += flat.weights - start_P
     return residual_P
 

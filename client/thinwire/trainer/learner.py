@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from thinwire.common.values import Plan
 from thinwire.tasks import DeviceInfo, Task
 from thinwire.tasks.flat import FlatModel
+from thinwire.trainer.optimizers import Optimizer, optimizer
 
 Vector = NDArray[np.float32]
 
@@ -27,11 +27,14 @@ class TaskLearner:
         self.weights_P: Vector = self.model.weights
         self.examples = task.examples(device)
         self._batches: Iterator[Any] = iter(task.batches(device))
-        self._optimizer: torch.optim.Optimizer | None = None
+        self._optimizer: Optimizer | None = None
 
     def prepare(self, plan: Plan) -> None:
         """Step by this plan's optimiser from now on."""
-        self._optimizer = self.model.optimizer(plan.optimizer, plan.learning_rate, plan.momentum)
+        model = self.model
+        self._optimizer = optimizer(
+            plan.optimizer, model.weight_P, model.gradient_P, plan.learning_rate, plan.momentum
+        )
 
     def step(self) -> float:
         """Move the weights by one optimiser step on the next batch; give its loss."""

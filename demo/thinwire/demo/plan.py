@@ -5,10 +5,13 @@ from __future__ import annotations
 from thinwire.common.settings import AgentSettings, CoordinatorSettings, loads
 from thinwire.demo.options import DemoOptions
 
-# Dense training in one place, on the pooled data of all ten people, reaches 0.91 on the held-out recordings
-# (docs/tasks.md says how it was measured); 95 % of that is the target.
-CENTRALISED_ACCURACY = 0.910
-TARGET_ACCURACY = 0.865
+# Dense training in one place, on the pooled data of all ten people, reaches 0.846 on the held-out recordings (mean of its
+# last 600 of 2,400 steps and three seeds; docs/data.md); the target is 97 % of that.
+CENTRALISED_ACCURACY = 0.846
+TARGET_ACCURACY = 0.82
+# Links of this demo delay a delta by about one round. There own pending work counted in full learns most steadily on this
+# task; 1/2, the default elsewhere, is stable for any delay but swings more.
+OMEGA = 1.0
 PEOPLE = 10
 DENSITY_UP, DENSITY_DOWN = 0.03, 0.05
 
@@ -20,7 +23,7 @@ def coordinator_settings(options: DemoOptions, port: int, metrics_port: int) -> 
         f'listen.metrics="127.0.0.1:{metrics_port}"',
         'task.id="watch"',
         f"task.seed={options.seed}",
-        f"training.omega={0.5 if options.omega is None else options.omega}",
+        f"training.omega={OMEGA if options.omega is None else options.omega}",
         f"density.up={options.density or DENSITY_UP}",
         f"density.down={DENSITY_DOWN}",
         # A commit for every third of the fleet: often enough to be fresh, seldom enough to be cheap downward.

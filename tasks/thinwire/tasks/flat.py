@@ -7,8 +7,6 @@ optimiser, a sparse commit and a checksum all touch the same memory without a co
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -62,12 +60,3 @@ class FlatModel:
         for (_, buffer), start in zip(self._buffers, self.buffer_layout.offsets, strict=True):
             piece = torch.from_numpy(buffers_B[start : start + buffer.numel()])
             buffer.copy_(piece.view_as(buffer))
-
-    def optimizer(self, name: str, learning_rate: float, momentum: float) -> torch.optim.Optimizer:
-        """A torch optimiser over the flat vector; element-wise optimisers do not see the tensors' borders."""
-        flat = nn.Parameter(self.weight_P, requires_grad=True)
-        flat.grad = self.gradient_P
-        options: dict[str, Any] = {"lr": learning_rate, "foreach": False}
-        if name == "adam":
-            return torch.optim.Adam([flat], **options)
-        return torch.optim.SGD([flat], momentum=momentum, **options)
