@@ -5,7 +5,6 @@ write a traceback or gRPC's complaint about forks: `processes` looks at what eac
 """
 
 import asyncio
-import os
 import re
 import signal
 import subprocess
@@ -17,10 +16,10 @@ from pathlib import Path
 import grpc
 import pytest
 
+from thinwire.bench.lone import memory_bytes
 from thinwire.v1 import operator_pb2, operator_pb2_grpc
 
-HERE = Path(__file__).parent
-TASK = 'tasks.line="line_task:Line"'
+TASK = 'tasks.line="thinwire.bench.line:Line"'
 # Torch takes seconds to import, and several times that on a busy machine.
 PATIENCE_S = 90.0
 UNWANTED = re.compile(r"fork_posix|Traceback|Other threads are currently calling into gRPC")
@@ -67,9 +66,7 @@ class Running:
 
     def memory_mb(self, line: str) -> float:
         """Resident memory in units of 10^6 bytes: VmRSS now, VmHWM the most it ever had."""
-        status = Path(f"/proc/{self.pid}/status").read_text()
-        [kib] = re.findall(rf"^{line}:\s+(\d+) kB$", status, re.MULTILINE)
-        return int(kib) * 1024 / 1e6
+        return memory_bytes(self.pid, line) / 1e6
 
     def libraries(self) -> set[str]:
         """Everything that is mapped from a file."""
@@ -111,7 +108,8 @@ class Processes:
 
     def lone_coordinator(self, address: str, *sets: str) -> Running:
         """Start one that never imports torch, and so is there at once."""
-        return self._start("coordinator", str(HERE / "lone_coordinator.py"), address, 'task.id="line"', *sets)
+        chosen = (f'listen.address="{address}"', 'task.id="line"', *sets)
+        return self._start("coordinator", "-m", "thinwire.bench.lone", "8x64", *chosen)
 
     def _start(self, name: str, *arguments: str) -> Running:
         log = self.folder / f"{name}-{len(self.started)}.log"
@@ -121,7 +119,6 @@ class Processes:
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=file,
-                env=dict(os.environ, PYTHONPATH=os.pathsep.join((str(HERE), os.environ.get("PYTHONPATH", "")))),
             )
         self.started.append(Running(process, log))
         return self.started[-1]

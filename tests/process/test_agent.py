@@ -24,7 +24,6 @@ async def test_an_idle_agent_takes_60_mb_and_neither_torch_nor_numpy(processes, 
         agent = processes.agent(served.address)
         await until(lambda: served.coordinator.core.roster.live == 1)
         assert agent.memory_mb("VmRSS") <= IDLE_MB
-        print(agent.memory_mb("VmHWM"))
         assert agent.memory_mb("VmHWM") <= IDLE_MB
         heavy = {library for library in agent.libraries() if re.search(r"torch|numpy|libomp|libgomp|openblas", library)}
         assert heavy == set()
@@ -37,7 +36,6 @@ async def test_an_agent_takes_80_mb_at_most_while_a_snapshot_of_50_streams_throu
         agent = processes.agent(served.address)
         await until(lambda: served.coordinator.core.model.version >= 1)
         assert served.coordinator.totals.packed_down > 50e6
-        print(agent.memory_mb("VmHWM"))
         assert agent.memory_mb("VmHWM") <= SNAPSHOT_MB
 
 
