@@ -3,10 +3,24 @@
 That nobody was harmed is checked after each test, by the neighbour of the fixture `fleet`.
 """
 
+import asyncio
+import contextlib
+
 import grpc
 import pytest
 
-from thinwire.common.values import DeltaChunk, DeltaHeader, Echo, Hello, RefusalReason, Report, Subscribe
+from thinwire.bench.scripted import METHOD
+from thinwire.common import wire
+from thinwire.common.values import (
+    DeltaChunk,
+    DeltaHeader,
+    Echo,
+    Hello,
+    RefusalReason,
+    Report,
+    Subscribe,
+    Welcome,
+)
 from thinwire.server import service
 
 STRANGER = Hello("stranger")
@@ -117,6 +131,40 @@ async def test_the_newest_stream_of_a_device_wins(fleet) -> None:
         assert (refusal.reason, refusal.fatal) == (RefusalReason.FENCED, False)
         assert refusal.retry_after_s >= 30
         assert (await newer.deliver(fleet.delta(1))).verdict == 1
+
+
+async def test_two_streams_of_a_device_that_greet_at_once_leave_one(fleet) -> None:
+    async with fleet.device() as one, fleet.device() as other, one.dial() as first, other.dial() as second:
+        await asyncio.gather(first.greet(), second.greet())
+        ended = asyncio.create_task(first.ending()), asyncio.create_task(second.ending())
+        [fenced], [lives] = await asyncio.wait(ended, return_when=asyncio.FIRST_COMPLETED)
+        assert fenced.result().words[-1].reason is RefusalReason.FENCED
+        assert fleet.connected()
+        lives.cancel()
+
+
+async def test_a_word_from_a_newer_software_is_understood_as_far_as_it_goes(fleet) -> None:
+    """Unknown fields are ignored, so that the next version may add some."""
+    field_99 = b"\x98\x06\x01"
+    hello = wire.request(STRANGER).hello.SerializeToString() + field_99
+    async with fleet.stream() as stream:
+        await stream.say(b"\x0a" + bytes([len(hello)]) + hello)
+        assert (await stream.hear_a(Welcome)).epoch == 1
+
+
+async def test_a_compressed_message_counts_as_what_it_unpacks_to(fleet) -> None:
+    """64 MiB of zeros are 64 KiB in gzip."""
+    async with grpc.aio.insecure_channel(fleet.serving.address, compression=grpc.Compression.Gzip) as channel:
+        call = channel.stream_stream(METHOD)()
+        with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
+            await call.write(bytes(64 << 20))
+        assert await call.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+async def test_metadata_above_8_kib_is_refused(fleet) -> None:
+    async with grpc.aio.insecure_channel(fleet.serving.address) as channel:
+        call = channel.stream_stream(METHOD)(metadata=(("x", "y" * 100_000),))
+        assert await call.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
 async def test_one_device_more_than_there_is_room_for_is_told_to_come_back(open_fleet) -> None:
