@@ -221,7 +221,9 @@ class FleetService(session_pb2_grpc.FleetServiceServicer):
     # -- goodbye -----------------------------------------------------------------------------------------------
 
     async def _refuse(self, refusal: values.Refusal, device: str, context: Context) -> None:
-        log.warning("stream refused", extra={"device": device, "reason": refusal.message})
+        # Going down is one event, not one for each device.
+        level = logging.DEBUG if refusal.reason is RefusalReason.SHUTTING_DOWN else logging.WARNING
+        log.log(level, "stream refused", extra={"device": device, "reason": refusal.message})
         self._coordinator.metrics.refused.labels(refusal.reason.name.lower()).inc()
         with suppress(grpc.aio.BaseError, asyncio.InvalidStateError, TimeoutError):
             async with asyncio.timeout(REFUSAL_S):
