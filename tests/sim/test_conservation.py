@@ -89,7 +89,7 @@ def test_a_stale_delta_returns_to_the_residual() -> None:
 
 
 def test_a_delta_that_is_refused_for_good_is_dropped_once() -> None:
-    """The wild ones are beyond ten clip norms and the others below one: none is clipped, for that would not be whole."""
+    """The wild ones are beyond ten clip norms, the others below one: clipped ones would not be whole."""
     audit = Notes()
     learner = lambda number: WholeSteps(SIZE, seed=number, wild=10_000)  # noqa: E731
     World(fleet(3, learner=learner, clip_norm=300.0), audit).run(until=150.0)
@@ -108,8 +108,9 @@ def test_what_comes_after_the_end_is_dropped() -> None:
 
 def test_what_the_downlink_does_not_carry_waits_at_the_coordinator(small_chunks: None) -> None:
     rules = Rules(
-        policy=Buffered(2), values_down=ValueCode.FP32, density_down=0.1, denominator="all", min_devices=4, evaluate=False
-    )
+        policy=Buffered(2), values_down=ValueCode.FP32, density_down=0.1, denominator="all", min_devices=4,
+        evaluate=False,
+    )  # fmt: skip
     audit = Notes()
     world = World(fleet(5, rules=rules), audit)
     world.run(until=150.0)
