@@ -17,9 +17,9 @@ from torch import Tensor, nn
 
 from thinwire.common.codec import ValueCode, kept_of, quantise, select
 from thinwire.tasks.flat import FlatModel
-from thinwire.trainer.optimizers import optimizer
 from thinwire.tasks.task import DeviceInfo
 from thinwire.tasks.watch import CLASSES, WatchActivity
+from thinwire.trainer.optimizers import optimizer
 
 TAPS = 9
 WIDTHS = (64, 128, 256, 512)

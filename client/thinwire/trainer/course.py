@@ -64,7 +64,7 @@ class Course:
         self.stopped = False
         self._steps_in_cut, self._loss_sum = 0, 0.0
         self._finish_at: int | None = None
-        self._concluded = False
+        self._final_checksum: int | None = None
         layout = learner.layout
         say(
             frames.Ready(
@@ -112,8 +112,8 @@ class Course:
                 self.stopped = True
         self._conclude()
 
-    def tell_figures(self, full_checksum: int | None = None) -> None:
-        """Say how the training goes."""
+    def tell_figures(self) -> None:
+        """Say how the training goes; once it is over, with the full checksum of the base."""
         figures = frames.Figures(
             version=self.replica.version,
             steps=self.steps,
@@ -123,7 +123,7 @@ class Course:
             residual_norm=self.replica.residual_norm(),
             delay_steps=self.replica.delay_steps,
             waiting=self.waiting,
-            checksum=full_checksum,
+            checksum=self._final_checksum,
         )
         self._say(figures, b"")
 
@@ -149,10 +149,10 @@ class Course:
             self.learner.prepare(plan)
 
     def _conclude(self) -> None:
-        if self._finish_at is None or self._concluded or self.replica.version != self._finish_at:
-            return
-        self._concluded = True
-        self.tell_figures(checksum.full(self.replica.base_P))
+        done = self._finish_at is not None and self.replica.version == self._finish_at
+        if done and self._final_checksum is None:
+            self._final_checksum = checksum.full(self.replica.base_P)
+            self.tell_figures()
 
     # -- the base ----------------------------------------------------------------------------------------------
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from thinwire.common.settings import AgentSettings, CoordinatorSettings, loads
 from thinwire.demo.options import DemoOptions
 
-# Dense training in one place, on the pooled data of all ten people, reaches 0.846 on the held-out recordings (mean of its
-# last 600 of 2,400 steps and three seeds; docs/data.md); the target is 97 % of that.
+# Dense training in one place, on the pooled data of all ten people, reaches 0.846 on the held-out recordings (mean of
+# its last 600 of 2,400 steps and three seeds; docs/data.md); the target is 97 % of that.
 CENTRALISED_ACCURACY = 0.846
 TARGET_ACCURACY = 0.82
-# Links of this demo delay a delta by about one round. There own pending work counted in full learns most steadily on this
-# task; 1/2, the default elsewhere, is stable for any delay but swings more.
+# The links of this demo delay a delta by about one round. There own pending work counted in full learns most steadily on
+# this task; 1/2, the default elsewhere, is stable for any delay but swings more.
 OMEGA = 1.0
 PEOPLE = 10
 DENSITY_UP, DENSITY_DOWN = 0.03, 0.05

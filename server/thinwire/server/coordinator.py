@@ -46,6 +46,7 @@ class Coordinator:
         self.final: core.Finished | None = None
         self.done = asyncio.Event()
         self.started_at: float | None = None
+        self.finished_at: float | None = None
         self._evaluator = evaluator
         self._thread = ThreadPoolExecutor(1, "core")
         self._order = asyncio.Lock()
@@ -101,6 +102,13 @@ class Coordinator:
         self.metrics.carry("down", raw_bytes=self.dense_bytes, packed_bytes=packed_bytes)
 
     @property
+    def elapsed_s(self) -> float:
+        """Seconds of training so far; they end with it."""
+        if self.started_at is None:
+            return 0.0
+        return (self.finished_at or time.monotonic()) - self.started_at
+
+    @property
     def overlap_ratio(self) -> float:
         """Share of the transfer time, over all devices, in which their trainers computed."""
         reports = [record.report for record in list(self.devices.values())]
@@ -137,7 +145,7 @@ class Coordinator:
             case core.Evaluate():
                 self._evaluations.put_nowait(effect)
             case core.Finished():
-                self.final = effect
+                self.final, self.finished_at = effect, time.monotonic()
                 self.metrics.finished.set(1)
                 log.info("training is over", extra={"version": effect.version, "reason": effect.reason})
                 self._wake_all()

@@ -28,7 +28,6 @@ class OperatorService(operator_pb2_grpc.OperatorServiceServicer):
         """How far the training is."""
         c = self._coordinator
         up, down = c.wire_bytes()
-        began = c.started_at
         return operator_pb2.GetStatusResponse(
             lineage=c.welcome.lineage.hex(),
             task=c.welcome.task,
@@ -37,7 +36,7 @@ class OperatorService(operator_pb2_grpc.OperatorServiceServicer):
             version=c.core.model.version,
             checksum=c.core.model.checksum,
             parameters=c.core.model.layout.size,
-            elapsed_s=time.monotonic() - began if began is not None else 0.0,
+            elapsed_s=c.elapsed_s,
             connected=len(c.sessions),
             known=len(c.devices),
             accepted=c.totals.accepted,

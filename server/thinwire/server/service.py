@@ -56,7 +56,8 @@ class FleetService(session_pb2_grpc.FleetServiceServicer):
         self._coordinator, self._staging = coordinator, staging
         self._max_devices, self._tls = max_devices, tls
 
-    async def Session(
+    # The generated stub knows only generators; a handler that writes for itself is the other form that gRPC takes.
+    async def Session(  # type: ignore[override]
         self, request_iterator: AsyncIterator[session_pb2.SessionRequest], context: Context
     ) -> None:
         """Serve one device until either side has enough."""
