@@ -9,7 +9,7 @@ from thinwire.demo.options import DemoOptions
 # its last 600 of 2,400 steps and three seeds; docs/data.md); the target is 97 % of that.
 CENTRALISED_ACCURACY = 0.846
 TARGET_ACCURACY = 0.82
-# The links of this demo delay a delta by about one round. There own pending work counted in full learns most steadily on
+# The links of this demo delay a delta by about a round. There own pending work counted in full learns most steadily on
 # this task; 1/2, the default elsewhere, is stable for any delay but swings more.
 OMEGA = 1.0
 PEOPLE = 10
