@@ -473,18 +473,10 @@ class AgentCore:
                 effects: list[Effect] = [Note("warning", f"trainer needs a snapshot: {event.frame.reason}")]
                 return effects + (self._subscribe() if self.live and self._ready else [])
             case frames.Figures():
-                return self._take_figures(added(event.frame, self._earlier))
+                self.figures = added(event.frame, self._earlier)
+                return [SendReport(final=True), *self._leave()] if event.frame.checksum is not None else []
             case frames.Failed():
                 return [Quit(Exit.TRAINING, event.frame.message)]
-
-    def _take_figures(self, figures: frames.Figures) -> list[Effect]:
-        if figures.checksum is not None:
-            self.figures = figures
-            return [SendReport(final=True), *self._leave()]
-        # The checksum is computed once; it stays right while the base is the same.
-        known = self.figures.checksum if figures.version == self.figures.version else None
-        self.figures = msgspec.structs.replace(figures, checksum=known)
-        return []
 
     def _trainer_ready(self, ready: frames.Ready) -> list[Effect]:
         assert self._welcome is not None
