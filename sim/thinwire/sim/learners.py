@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,12 +11,13 @@ from thinwire.common.layout import Layout, TensorSpec
 from thinwire.common.values import Plan
 
 Vector = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]
 
 
 class _Plain:
     """What every learner here has: one tensor, no statistics, a learning rate."""
 
-    def __init__(self, start_P: Vector, examples: int) -> None:
+    def __init__(self, start_P: Floats, examples: int) -> None:
         self.layout = Layout((TensorSpec("w", start_P.shape),))
         self.buffer_layout = Layout(())
         self.weights_P: Vector = start_P.astype(np.float32)
@@ -36,7 +39,7 @@ class _Plain:
 class Quadratic(_Plain):
     """loss(w) = sum over p of curvature_P / 2 * (w - goal)**2; plain gradient descent from zero."""
 
-    def __init__(self, goal_P: Vector, curvature_P: Vector, start_P: Vector | None = None, examples: int = 1) -> None:
+    def __init__(self, goal_P: Floats, curvature_P: Floats, start_P: Floats | None = None, examples: int = 1) -> None:
         super().__init__(np.zeros_like(goal_P) if start_P is None else start_P, examples)
         self.goal_P, self.curvature_P = goal_P.astype(np.float32), curvature_P.astype(np.float32)
 
