@@ -295,7 +295,10 @@ class AgentCore:
                 return self._take_plan(message)
             case Finish():
                 self._finished = message.version
-                return [Note("info", f"training is over: {message.reason}"), *self._conclude()]
+                return [
+                    Note("info", f"training is over: {message.reason}"),
+                    *(self._say_farewell() or self._conclude()),
+                ]
             case Refusal():
                 return self._refused(message, now)
             case Echo():
@@ -474,7 +477,7 @@ class AgentCore:
                 return effects + (self._subscribe() if self.live and self._ready else [])
             case frames.Figures():
                 self.figures = added(event.frame, self._earlier)
-                return [SendReport(final=True), *self._leave()] if event.frame.checksum is not None else []
+                return self._say_farewell()
             case frames.Failed():
                 return [Quit(Exit.TRAINING, event.frame.message)]
 
@@ -507,8 +510,13 @@ class AgentCore:
         self._echo_at = now
         return [SendReport(), Send(Echo(b"rtt"))]
 
-    def _leave(self) -> list[Effect]:
-        return [Quit(0, "training is over")] if self._leave_when_finished else []
+    def _say_farewell(self) -> list[Effect]:
+        # Offline, it waits for the next stream, where Finish comes again.
+        checked = self.figures.checksum is not None and self.figures.version == self._finished
+        if not (checked and self.live):
+            return []
+        leave: list[Effect] = [Quit(0, "training is over")] if self._leave_when_finished else []
+        return [SendReport(final=True), *leave]
 
 
 def added(figures: frames.Figures, earlier: frames.Figures) -> frames.Figures:
