@@ -20,6 +20,7 @@ from typing import Self
 import uvloop
 
 from thinwire.bench.loopback import model_of, serving, settings_of
+from thinwire.common import logs
 
 TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 
@@ -69,7 +70,9 @@ def memory_bytes(pid: int, line: str = "VmRSS") -> int:
 
 async def _serve(shape: str, *sets: str) -> None:
     model = model_of(*(int(length) for length in shape.split("x")))
-    async with serving(model, settings_of(*sets)) as served:
+    settings = settings_of(*sets)
+    logs.setup(settings.logs.level, sys.stderr)
+    async with serving(model, settings) as served:
         print(served.port, flush=True)
         await asyncio.Event().wait()
 

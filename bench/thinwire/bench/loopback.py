@@ -19,7 +19,7 @@ from thinwire.server.run import build, serve
 QUIET = (
     'listen.address="127.0.0.1:0"',
     'listen.metrics=""',
-    'logs.level="warning"',
+    'logs.level="error"',
     "evaluation.enabled=false",
 )
 
