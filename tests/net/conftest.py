@@ -138,9 +138,7 @@ async def opened(
     model = model or model_of(PARAMETERS)
     async with AsyncExitStack() as stack:
         served = await stack.enter_async_context(serving(model, settings_of("aggregation.mode=async", *sets)))
-        device = await stack.enter_async_context(
-            ScriptedDevice(served.address, "neighbour", credentials=credentials)
-        )
+        device = await stack.enter_async_context(ScriptedDevice(served.address, "neighbour", credentials=credentials))
         stream = await stack.enter_async_context(device.dial())
         neighbour = Neighbour(stream, await stream.join(), model)
         await neighbour.trains_on()

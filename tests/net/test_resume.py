@@ -124,7 +124,5 @@ async def test_chunks_may_be_of_any_size_up_to_64_kib(fleet) -> None:
         await stream.join()
         for at in range(len(delta.payload)):
             header = delta.header if at == 0 else None
-            await stream.say(
-                DeltaChunk(1, at, delta.payload[at : at + 1], header, end=at == len(delta.payload) - 1)
-            )
+            await stream.say(DeltaChunk(1, at, delta.payload[at : at + 1], header, end=at == len(delta.payload) - 1))
         assert (await stream.hear_a(Outcome)).verdict is Verdict.ACCEPTED

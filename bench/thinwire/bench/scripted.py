@@ -49,9 +49,7 @@ class Stream:
         """Send words in order; bytes go out as they are, whatever they mean."""
         for word in words:
             async with asyncio.timeout(PATIENCE_S):
-                await self._call.write(
-                    word if isinstance(word, bytes) else wire.request(word).SerializeToString()
-                )
+                await self._call.write(word if isinstance(word, bytes) else wire.request(word).SerializeToString())
 
     async def hear(self) -> FromCoordinator:
         """The next word; raise EndedError when there is none."""
