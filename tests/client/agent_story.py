@@ -1,0 +1,143 @@
+"""An AgentCore, told story by story: each method is one event, and gives the effects."""
+
+import hashlib
+import random
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from thinwire.client.core import (
+    AgentCore,
+    Closed,
+    Dial,
+    Effect,
+    Event,
+    Opened,
+    Received,
+    Send,
+    Tell,
+    Tick,
+    TrainerLost,
+    TrainerSaid,
+)
+from thinwire.common import frames
+from thinwire.common.backoff import Backoff
+from thinwire.common.values import (
+    CommitChunk,
+    CommitHeader,
+    FromCoordinator,
+    FromDevice,
+    Outcome,
+    Plan,
+    RejectReason,
+    SnapshotChunk,
+    SnapshotHeader,
+    Verdict,
+    Welcome,
+)
+
+E = TypeVar("E")
+W = TypeVar("W")
+LAYOUT = b"L" * 8
+LINEAGE = b"l" * 16
+
+
+@dataclass
+class Story:
+    """One agent, and how to talk to it."""
+
+    leave_when_finished: bool = False
+    now: float = 0.0
+    core: AgentCore = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.core = AgentCore(
+            "watch-1", "test", random.Random(1), Backoff(), leave_when_finished=self.leave_when_finished
+        )
+
+    def happens(self, event: Event) -> list[Effect]:
+        return self.core.handle(event, self.now)
+
+    def wait(self) -> list[Effect]:
+        """Until its deadline."""
+        assert self.core.deadline is not None
+        self.now = max(self.now, self.core.deadline)
+        return self.happens(Tick())
+
+    def hear(self, word: FromCoordinator) -> list[Effect]:
+        return self.happens(Received(word))
+
+    def dial(self) -> FromDevice:
+        """Until the stream stands; gives its Hello."""
+        while not the(self.wait(), Dial):
+            pass
+        return one(words(self.happens(Opened())))
+
+    def welcome(self, **changes: Any) -> list[Effect]:
+        usual: dict[str, Any] = {
+            "lineage": LINEAGE, "epoch": 1, "task": "t", "task_params": "{}", "layout_hash": LAYOUT, "plan": Plan(),
+            "version": 3,
+        }  # fmt: skip
+        return self.hear(Welcome(**{**usual, **changes}))
+
+    def lose_link(self) -> list[Effect]:
+        return self.happens(Closed("gone"))
+
+    def ready(self, layout: bytes = LAYOUT) -> list[Effect]:
+        return self.says(frames.Ready(layout_hash=layout.hex(), parameters=5, examples=7))
+
+    def says(self, frame: frames.FromTrainer, body: bytes = b"") -> list[Effect]:
+        return self.happens(TrainerSaid(frame, body))
+
+    def lose_trainer(self) -> list[Effect]:
+        return self.happens(TrainerLost("killed"))
+
+    def seal(self, seq: int, body: bytes = b"delta") -> list[Effect]:
+        return self.says(frames.SealedFrame(seq=seq, buffer_bytes=0, steps=1, loss=0.5), body)
+
+    def snapshot(self, version: int = 3, packed: bytes = b"model", through: int = 0) -> list[Effect]:
+        return self.hear(snapshot_chunk(version, packed, through=through))
+
+    def commit(self, version: int, payload: bytes = b"commit", through: int = 0) -> list[Effect]:
+        return self.hear(CommitChunk(version, 0, payload, CommitHeader(len(payload), 0, through)))
+
+    def accept(self, seq: int) -> list[Effect]:
+        return self.hear(Outcome(seq, Verdict.ACCEPTED))
+
+    def reject(self, seq: int, *, refund: bool) -> list[Effect]:
+        return self.hear(Outcome(seq, Verdict.REJECTED, RejectReason.TOO_STALE, refund, "too late"))
+
+    def train(self) -> None:
+        """Up to a trainer that holds version 3."""
+        self.dial()
+        self.welcome()
+        self.ready()
+        self.snapshot()
+
+
+def snapshot_chunk(
+    version: int, packed: bytes, offset: int = 0, end: int | None = None, through: int = 0
+) -> SnapshotChunk:
+    """A slice of a snapshot, with its header."""
+    header = SnapshotHeader(len(packed), hashlib.sha256(packed).digest(), through)
+    return SnapshotChunk(version, offset, packed[offset:end], header)
+
+
+def the(effects: list[Effect], kind: type[E]) -> list[E]:
+    """The effects of one kind."""
+    return [effect for effect in effects if isinstance(effect, kind)]
+
+
+def words(effects: list[Effect], kind: type[W] | None = None) -> list[Any]:
+    """What is sent, of one kind or all."""
+    return [send.message for send in the(effects, Send) if kind is None or isinstance(send.message, kind)]
+
+
+def told(effects: list[Effect]) -> list[frames.ToTrainer]:
+    """What the trainer is told."""
+    return [tell.frame for tell in the(effects, Tell)]
+
+
+def one(items: list[Any]) -> Any:
+    """The only one."""
+    assert len(items) == 1, items
+    return items[0]
