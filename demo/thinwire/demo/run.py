@@ -83,10 +83,9 @@ class _Demo:
 
     def _introduce(self) -> None:
         o, s = self._options, self._settings
-        link = f"an emulated link of {self._link}" if o.link else "no emulated link"
+        link = f"links of {self._link} (emulated by a proxy on loopback)" if o.link else "no emulated links"
         self._view.say(
-            f"thinwire demo: {o.devices} devices with one person's watch data each, {link} (loopback proxy), "
-            f"{s.density.up:.1%} density\n"
+            f"{o.devices} devices with one person's watch data each, {link}, density {s.density.up:.1%}\n"
             f"target accuracy {s.stop.target_accuracy:g}; dense training in one place reaches "
             f"{CENTRALISED_ACCURACY:g}\n"
             f"metrics at http://{s.listen.metrics}/metrics, status with: thinwire status --coordinator {self._address}"
@@ -108,7 +107,7 @@ class _Demo:
             if status is None:
                 self._view.stage("starting the coordinator")
             elif status.phase == "starting":
-                self._view.stage(f"starting trainers: {status.connected} of {self._options.devices} agents connected")
+                self._view.stage(f"starting trainers: {status.reason}")
             else:
                 self._view.figures(status)
                 if status.phase == "finished":

@@ -113,7 +113,7 @@ def table(summary: Summary) -> Table:
         "accuracy",
         f"{s.accuracy:.3f}, target {s.target_accuracy:g}; dense training in one place: {s.centralised_accuracy:g}",
     )
-    grid.add_row("devices", f"{s.devices}, each behind {s.link}; {s.commits} commits from {s.deltas} deltas")
+    grid.add_row("devices", f"{s.devices}, each behind a link of {s.link}; {s.commits} commits from {s.deltas} deltas")
     grid.add_row("up", _traffic(s.bytes_up, s.dense_bytes_up, s.times_fewer_up))
     grid.add_row("down", _traffic(s.bytes_down, s.dense_bytes_down, s.times_fewer_down))
     grid.add_row(

@@ -170,7 +170,7 @@ class CoordinatorCore:
         self.roster = Roster(rules.weights)
         self.ledger = Ledger()
         self.phase = "starting"
-        self.reason = f"waiting for {rules.min_devices} devices"
+        self.reason = ""
         self.metrics: dict[str, float] = {}
         self.evaluated_version = -1
         self._fold = Fold(model.layout.size, rules.denominator)
@@ -214,6 +214,8 @@ class CoordinatorCore:
 
     def status(self) -> str:
         """What the training waits for, in words."""
+        if self.phase == "starting":
+            return f"{self.roster.live} of {self.rules.min_devices} devices are ready"
         return self.rules.policy.waits_for(self._view()) if self.phase == "training" else self.reason
 
     def _greet(self, event: Greeted) -> list[Effect]:
