@@ -27,7 +27,7 @@ help: ## List the targets
 setup: $(DEV) ## Make .venv with everything that development needs
 
 demo: $(RUN) ## Train on a fleet of emulated devices over thin links, on this machine
-	$(call say,a coordinator and ten devices on links of 200 ms and 2 Mbit/s)
+	$(call say,a coordinator and a fleet of agents with a trainer each, all on this machine)
 	@$(BIN)/thinwire demo $(ARGS)
 
 test: $(DEV) ## Run the tests
