@@ -86,8 +86,8 @@ class _Demo:
         link = f"links of {self._link} (emulated by a proxy on loopback)" if o.link else "no emulated links"
         self._view.say(
             f"{o.devices} devices with one person's watch data each, {link}\n"
-            f"density {s.density.up:.1%}, target accuracy {s.stop.target_accuracy:g}; dense training in one place reaches "
-            f"{CENTRALISED_ACCURACY:g}\n"
+            f"density {s.density.up:.1%}, target accuracy {s.stop.target_accuracy:g}; "
+            f"dense training in one place reaches {CENTRALISED_ACCURACY:g}\n"
             f"metrics at http://{s.listen.metrics}/metrics, status with: thinwire status --coordinator {self._address}"
         )
 
