@@ -135,7 +135,7 @@ async def test_the_newest_stream_of_a_device_wins(fleet) -> None:
 
 async def test_two_streams_of_a_device_that_greet_at_once_leave_one(fleet) -> None:
     async with fleet.device() as one, fleet.device() as other, one.dial() as first, other.dial() as second:
-        await asyncio.gather(first.greet(), second.greet())
+        await asyncio.gather(first.say(STRANGER), second.say(STRANGER))
         ended = asyncio.create_task(first.ending()), asyncio.create_task(second.ending())
         [fenced], [lives] = await asyncio.wait(ended, return_when=asyncio.FIRST_COMPLETED)
         assert fenced.result().words[-1].reason is RefusalReason.FENCED
