@@ -5,20 +5,9 @@ import random
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from thinwire.client.core import (
-    AgentCore,
-    Closed,
-    Dial,
-    Effect,
-    Event,
-    Opened,
-    Received,
-    Send,
-    Tell,
-    Tick,
-    TrainerLost,
-    TrainerSaid,
-)
+from thinwire.client.core import AgentCore
+from thinwire.client.effects import Dial, Effect, Send, Tell
+from thinwire.client.events import Closed, Event, Opened, Received, Tick, TrainerLost, TrainerSaid
 from thinwire.common import frames
 from thinwire.common.backoff import Backoff
 from thinwire.common.values import (

@@ -3,7 +3,7 @@
 import pytest
 from agent_story import LINEAGE, Story, one, the, told, words
 
-from thinwire.client.core import Dial, GiveBase, HangUp, Quit, SendReport, StartTrainer, StopTrainer
+from thinwire.client.effects import Dial, GiveBase, HangUp, Quit, SendReport, StartTrainer, StopTrainer
 from thinwire.common import frames
 from thinwire.common.exits import Exit
 from thinwire.common.values import (

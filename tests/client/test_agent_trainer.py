@@ -3,7 +3,8 @@
 import pytest
 from agent_story import LAYOUT, Story, one, snapshot_chunk, the, told, words
 
-from thinwire.client.core import Dial, Effect, GiveBase, HangUp, Opened, Quit, Spool, StartTrainer
+from thinwire.client.effects import Dial, Effect, GiveBase, HangUp, Quit, Spool, StartTrainer
+from thinwire.client.events import Opened
 from thinwire.common import frames
 from thinwire.common.exits import Exit
 from thinwire.common.values import CommitChunk, CommitHeader, DeltaChunk, Subscribe

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from contextlib import suppress
 
-from thinwire.client import core
+from thinwire.client import core, effects, events
 from thinwire.client.link import GrpcLink
 from thinwire.client.metrics import AgentMetrics
 from thinwire.client.sockets import WireMeter, resident_bytes
@@ -38,11 +38,11 @@ class Agent:
             metrics,
         )
         self.trainer: TrainerProcess | None = None
-        self._events: asyncio.Queue[core.Event] = asyncio.Queue()
+        self._events: asyncio.Queue[events.Event] = asyncio.Queue()
         self._talk: asyncio.Task[None] | None = None
-        self._quit: core.Quit | None = None
+        self._quit: effects.Quit | None = None
 
-    async def run(self, trainer: TrainerProcess) -> core.Quit:
+    async def run(self, trainer: TrainerProcess) -> effects.Quit:
         """Live until the core quits or the task is cancelled."""
         self.trainer = trainer
         metering = asyncio.create_task(self._keep_metering(), name="meter")
@@ -58,66 +58,66 @@ class Agent:
             await self._link.close()
             self._spool.close()
 
-    def hear(self, event: core.Event) -> None:
+    def hear(self, event: events.Event) -> None:
         """Queue what the trainer or the link has to say."""
         self._events.put_nowait(event)
 
-    async def _next_event(self) -> core.Event:
+    async def _next_event(self) -> events.Event:
         with suppress(TimeoutError):
             async with asyncio.timeout_at(self.core.deadline):
                 return await self._events.get()
-        return core.Tick()
+        return events.Tick()
 
-    async def _handle(self, event: core.Event) -> None:
-        effects = self.core.handle(event, asyncio.get_running_loop().time())
+    async def _handle(self, event: events.Event) -> None:
+        decided = self.core.handle(event, asyncio.get_running_loop().time())
         self._metrics.connected.set(self.core.live)
         self._metrics.pending.set(len(self.core.outbox.pending()))
-        for effect in effects:
+        for effect in decided:
             await self._perform(effect)
 
-    async def _perform(self, effect: core.Effect) -> None:  # noqa: C901  # one flat table of effects
+    async def _perform(self, effect: effects.Effect) -> None:  # noqa: C901  # one flat table of effects
         assert self.trainer is not None
         match effect:
-            case core.Send():
+            case effects.Send():
                 self._link.say(effect.message)
-            case core.Tell():
+            case effects.Tell():
                 self.trainer.tell(effect.frame, effect.body)
-            case core.Spool():
+            case effects.Spool():
                 self._spool.write(effect.slice)
-            case core.GiveBase():
+            case effects.GiveBase():
                 path = self._spool.finish()
                 self.trainer.tell(frames.Base(path=path, version=effect.version, through=effect.through))
-            case core.SendReport():
+            case effects.SendReport():
                 self._link.say(self._report())
-            case core.StartTrainer():
+            case effects.StartTrainer():
                 await self._start_trainer(effect)
-            case core.StopTrainer():
+            case effects.StopTrainer():
                 await self.trainer.stop()
-            case core.Dial():
+            case effects.Dial():
                 await self._end_talk()
                 self._talk = asyncio.create_task(self._converse(), name="talk")
-            case core.HangUp():
+            case effects.HangUp():
                 self._link.hang_up(effect.reason)
-            case core.Note():
+            case effects.Note():
                 log.log(logging.WARNING if effect.level == "warning" else logging.INFO, "%s", effect.message)
-            case core.Quit():
+            case effects.Quit():
                 self._quit = effect
 
-    async def _start_trainer(self, effect: core.StartTrainer) -> None:
+    async def _start_trainer(self, effect: effects.StartTrainer) -> None:
         assert self.trainer is not None
         try:
             await self.trainer.start(effect)
         except TaskError as error:
-            self._quit = core.Quit(Exit.TRAINING, str(error))
+            self._quit = effects.Quit(Exit.TRAINING, str(error))
         except OSError as error:
-            self.hear(core.TrainerLost(f"the interpreter cannot be started: {error}"))
+            self.hear(events.TrainerLost(f"the interpreter cannot be started: {error}"))
 
     async def _converse(self) -> None:
         def heard(word: FromCoordinator) -> None:
-            self.hear(core.Received(word))
+            self.hear(events.Received(word))
 
-        reason = await self._link.talk(lambda: self.hear(core.Opened()), heard)
-        self.hear(core.Closed(reason))
+        reason = await self._link.talk(lambda: self.hear(events.Opened()), heard)
+        self.hear(events.Closed(reason))
 
     async def _end_talk(self) -> None:
         if self._talk is not None:

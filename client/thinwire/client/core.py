@@ -12,11 +12,26 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import msgspec
 
-from thinwire.client.intake import CommitIntake, IntakeError, SnapshotIntake, SnapshotSlice
+from thinwire.client.effects import (
+    Dial,
+    Effect,
+    GiveBase,
+    HangUp,
+    Note,
+    Quit,
+    Send,
+    SendReport,
+    Spool,
+    StartTrainer,
+    StopTrainer,
+    Tell,
+)
+from thinwire.client.events import Closed, Event, Opened, Received, Tick, TrainerLost, TrainerSaid
+from thinwire.client.intake import CommitIntake, IntakeError, SnapshotIntake
 from thinwire.client.outbox import Outbox, SealedDelta
 from thinwire.client.overlap import OverlapMeter
 from thinwire.common import frames
@@ -27,7 +42,6 @@ from thinwire.common.values import (
     Echo,
     Finish,
     FromCoordinator,
-    FromDevice,
     Hello,
     Outcome,
     Plan,
@@ -43,131 +57,6 @@ from thinwire.common.values import (
 REPORT_EVERY_S = 5.0
 # Fewer bytes than this arrive in one flight, and their time says nothing about the rate.
 GOODPUT_FLOOR_BYTES = 16 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """The stream stands."""
-
-
-@dataclass(frozen=True, slots=True)
-class Closed:
-    """The stream is gone, or could not be opened."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """The coordinator said something."""
-
-    message: FromCoordinator
-
-
-@dataclass(frozen=True, slots=True)
-class TrainerSaid:
-    """The trainer said something."""
-
-    frame: frames.FromTrainer
-    body: bytes = b""
-
-
-@dataclass(frozen=True, slots=True)
-class TrainerLost:
-    """The trainer process has ended."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Tick:
-    """The time that `deadline` named has come."""
-
-
-Event = Opened | Closed | Received | TrainerSaid | TrainerLost | Tick
-
-
-@dataclass(frozen=True, slots=True)
-class Dial:
-    """Open a stream."""
-
-
-@dataclass(frozen=True, slots=True)
-class HangUp:
-    """Close the stream."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    """Say this to the coordinator."""
-
-    message: FromDevice
-
-
-@dataclass(frozen=True, slots=True)
-class SendReport:
-    """Tell the coordinator how the device is doing; `final` when the training is over and the model is checked."""
-
-    final: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class StartTrainer:
-    """Start a trainer process for this task."""
-
-    welcome: Welcome
-    next_seq: int
-
-
-@dataclass(frozen=True, slots=True)
-class StopTrainer:
-    """End the trainer process."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tell:
-    """Pass this frame to the trainer."""
-
-    frame: frames.ToTrainer
-    body: bytes = b""
-
-
-@dataclass(frozen=True, slots=True)
-class Spool:
-    """Write a slice of a snapshot to the spool."""
-
-    slice: SnapshotSlice
-
-
-@dataclass(frozen=True, slots=True)
-class GiveBase:
-    """The spooled snapshot is complete: hand it to the trainer."""
-
-    version: int
-    through: int
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """Something an operator wants to read."""
-
-    level: str  # "info" or "warning"
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class Quit:
-    """The agent cannot or need not go on."""
-
-    exit_code: int
-    message: str
-
-
-Effect = (
-    Dial | HangUp | Send | SendReport | StartTrainer | StopTrainer | Tell | Spool | GiveBase | Note | Quit
-)
 
 
 class AgentCore:
@@ -211,9 +100,7 @@ class AgentCore:
     @property
     def deadline(self) -> float | None:
         """When the core next wants a Tick; None for never."""
-        return min(
-            (at for at in (self._dial_at, self._restart_at, self._report_at) if at is not None), default=None
-        )
+        return min((at for at in (self._dial_at, self._restart_at, self._report_at) if at is not None), default=None)
 
     @property
     def live(self) -> bool:

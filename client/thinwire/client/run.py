@@ -11,7 +11,8 @@ import sys
 import uvloop
 
 from thinwire.client.agent import Agent
-from thinwire.client.core import AgentCore, Quit
+from thinwire.client.core import AgentCore
+from thinwire.client.effects import Quit
 from thinwire.client.link import GrpcLink
 from thinwire.client.metrics import AgentMetrics
 from thinwire.client.sockets import WireMeter

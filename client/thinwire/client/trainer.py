@@ -7,7 +7,9 @@ from collections.abc import Callable
 
 import msgspec
 
-from thinwire.client.core import Event, StartTrainer, TrainerLost, TrainerSaid, plan_fields
+from thinwire.client.core import plan_fields
+from thinwire.client.effects import StartTrainer
+from thinwire.client.events import Event, TrainerLost, TrainerSaid
 from thinwire.common import frames
 from thinwire.common.child import Child, how_it_ended
 from thinwire.common.errors import TaskError

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from thinwire.client import core
+from thinwire.client import core, effects, events
 from thinwire.common import frames
 from thinwire.common.backoff import Backoff
 from thinwire.common.values import FromCoordinator, Report
@@ -34,66 +34,66 @@ class Device:
         self.core = core.AgentCore(name, "simulated", dice, Backoff())
         self.trainer: Trainer | None = None
         self.notes: list[str] = []
-        self.quit: core.Quit | None = None
+        self.quit: effects.Quit | None = None
         self._agenda, self._description = agenda, description
         self._coordinator, self._learner, self._trainer_start_s = coordinator, learner, trainer_start_s
         self._call: Call | None = None
         self._spool = bytearray()
         self._starts = 0
-        self._alarm = Alarm(agenda, lambda: self.core.deadline, lambda: self._handle(core.Tick()))
+        self._alarm = Alarm(agenda, lambda: self.core.deadline, lambda: self._handle(events.Tick()))
         agenda.at(description.joins_at, self._alarm.set)
 
     def heard(self, call: Call, word: FromCoordinator) -> None:
         """The coordinator's word came in."""
-        self._handle(core.Received(word))
+        self._handle(events.Received(word))
 
     def closed(self, call: Call, reason: str) -> None:
         """The stream is gone."""
-        self._handle(core.Closed(reason))
+        self._handle(events.Closed(reason))
 
     def lose_trainer(self) -> None:
         """The trainer dies."""
         if self.trainer is not None:
             self._end_trainer()
-            self._handle(core.TrainerLost("killed"))
+            self._handle(events.TrainerLost("killed"))
 
-    def _handle(self, event: core.Event) -> None:
+    def _handle(self, event: events.Event) -> None:
         if self.quit is not None:
             return
         for effect in self.core.handle(event, self._agenda.now):
             self._perform(effect)
         self._alarm.set()
 
-    def _perform(self, effect: core.Effect) -> None:  # noqa: C901  # one flat table of effects
+    def _perform(self, effect: effects.Effect) -> None:  # noqa: C901  # one flat table of effects
         match effect:
-            case core.Send():
+            case effects.Send():
                 self._say(effect)
-            case core.SendReport():
-                self._say(core.Send(self._report()))
-            case core.Tell():
+            case effects.SendReport():
+                self._say(effects.Send(self._report()))
+            case effects.Tell():
                 self._tell(effect.frame, effect.body)
-            case core.Spool():
+            case effects.Spool():
                 if effect.slice.begins:
                     self._spool.clear()
                 self._spool += effect.slice.data
-            case core.GiveBase():
+            case effects.GiveBase():
                 base = frames.Base(path="", version=effect.version, through=effect.through)
                 self._tell(base, bytes(self._spool))
-            case core.StartTrainer():
+            case effects.StartTrainer():
                 self._start_trainer(effect)
-            case core.StopTrainer():
+            case effects.StopTrainer():
                 self._end_trainer()
-            case core.Dial():
+            case effects.Dial():
                 self._dial()
-            case core.HangUp():
+            case effects.HangUp():
                 self._hang_up(effect.reason)
-            case core.Note():
+            case effects.Note():
                 self.notes.append(effect.message)
-            case core.Quit():
+            case effects.Quit():
                 self.quit = effect
                 self._hang_up(effect.message)
 
-    def _say(self, effect: core.Send) -> None:
+    def _say(self, effect: effects.Send) -> None:
         if self._call is not None and self._call.at_device:
             self._call.say_up(effect.message)
 
@@ -103,17 +103,17 @@ class Device:
 
     def _dial(self) -> None:
         self._call = self.line.dial(self, self._coordinator)
-        event = core.Opened() if self._call else core.Closed("the coordinator cannot be reached")
+        event = events.Opened() if self._call else events.Closed("the coordinator cannot be reached")
         self._agenda.soon(lambda: self._handle(event))
 
     def _hang_up(self, reason: str) -> None:
         if self._call is not None and self._call.at_device:
             self._call.hang_up()
-            self._agenda.soon(lambda: self._handle(core.Closed(reason)))
+            self._agenda.soon(lambda: self._handle(events.Closed(reason)))
 
     # -- the trainer -------------------------------------------------------------------------------------------
 
-    def _start_trainer(self, effect: core.StartTrainer) -> None:
+    def _start_trainer(self, effect: effects.StartTrainer) -> None:
         self._end_trainer()
         self._starts += 1
         start = self._starts
@@ -134,7 +134,7 @@ class Device:
             self.trainer = None
 
     def _hear_trainer(self, frame: frames.FromTrainer, body: bytes) -> None:
-        self._handle(core.TrainerSaid(frame, body))
+        self._handle(events.TrainerSaid(frame, body))
 
     def _report(self) -> Report:
         figures, meter = self.core.figures, self.core.meter
