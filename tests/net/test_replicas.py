@@ -121,10 +121,10 @@ async def test_a_snapshot_that_broke_goes_on_where_it_broke(large) -> None:
 async def test_a_snapshot_over_a_link_that_breaks_costs_little_more_than_one(large) -> None:
     """Here the bytes are counted on the link, where some are lost with each break."""
     profile = LinkProfile(rtt_s=0.02, rate_bps=32e6)
-    async with large as fleet, fleet.link(profile) as link, fleet.device(port=link.port) as dialler:
+    async with large as fleet, fleet.link(profile) as link:
         device = device_for(fleet)
         for break_at in (400_000, 800_000):
-            async with dialler.dial() as stream:
+            async with fleet.device(port=link.port) as dialler, dialler.dial() as stream:
                 await stream.greet()
                 await stream.say(device.wish())
                 while device.snapshot_bytes < break_at:
@@ -132,7 +132,7 @@ async def test_a_snapshot_over_a_link_that_breaks_costs_little_more_than_one(lar
                 link.drop()
                 for word in (await stream.ending()).words:
                     device.take(word)
-        async with dialler.dial() as stream:
+        async with fleet.device(port=link.port) as dialler, dialler.dial() as stream:
             await stream.greet()
             await stream.say(device.wish())
             await device.follow(stream, fleet.version)

@@ -56,25 +56,27 @@ async def test_the_end_of_a_stream_is_not_the_end_of_a_delta(roomy) -> None:
 
 
 async def test_a_reset_leaves_no_session_and_no_delta_but_what_was_received(roomy) -> None:
-    async with roomy as fleet, fleet.link() as link, fleet.device(port=link.port) as device:
+    async with roomy as fleet, fleet.link() as link:
         delta = large_delta(fleet)
 
         async def reset(stream) -> None:
             link.drop()
             await stream.ending()
 
-        await send_two_chunks(fleet, device, delta, reset)
-        assert await go_on(fleet, device, delta) == (Staged(1, 2 * CHUNK_BYTES),)
+        async with fleet.device(port=link.port) as device:
+            await send_two_chunks(fleet, device, delta, reset)
+        async with fleet.device(port=link.port) as device:
+            assert await go_on(fleet, device, delta) == (Staged(1, 2 * CHUNK_BYTES),)
 
 
 async def test_at_most_one_chunk_travels_twice(roomy) -> None:
     """Counted in bytes, on a link that breaks three times in mid-chunk."""
     slow = LinkProfile(rtt_s=0.0, rate_bps=8e6)
-    async with roomy as fleet, fleet.link(slow) as link, fleet.device(port=link.port) as device:
+    async with roomy as fleet, fleet.link(slow) as link:
         delta = large_delta(fleet)
         lineage, asked = fleet.neighbour.welcome.lineage, [Sealed(1, delta.header.sha256)]
         for break_at in (60_000, 130_000, 200_000):
-            async with device.dial() as stream:
+            async with fleet.device(port=link.port) as device, device.dial() as stream:
                 welcome = await stream.greet(lineage, 1, asked)
                 held = sum(part.received_bytes for part in welcome.staged)
                 before = link.bytes_up - held
@@ -82,7 +84,8 @@ async def test_at_most_one_chunk_travels_twice(roomy) -> None:
                 await fleet.until(lambda before=before, at=break_at: link.bytes_up - before > at)
                 link.drop()
                 await stream.ending()
-        await go_on(fleet, device, delta)
+        async with fleet.device(port=link.port) as device:
+            await go_on(fleet, device, delta)
         repeated = link.bytes_up - len(delta.payload)
         assert repeated < 3 * CHUNK_BYTES + FRAMING_BYTES
 
