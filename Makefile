@@ -19,7 +19,8 @@ BIN := .venv/bin
 # A stamp is newer than what it was made from, or is made again.
 RUN := .venv/.installed
 DEV := .venv/.installed-dev
-say = @echo "── $(1)"
+# Talk goes to standard error, so that `make demo ARGS=--json` leaves data alone on standard output.
+say = @echo "── $(1)" >&2
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
