@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 torch=$1
 extras=$2
 
-say() { echo "── $*"; }
+say() { echo "── $*" >&2; }
 fail() { echo "error: $*" >&2; exit 1; }
 
 # A name on the path is not yet a Python that starts: version managers leave stubs there.
