@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import zstandard
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from thinwire.common import checksum
@@ -46,7 +47,9 @@ def pack_snapshot(snapshot: Snapshot, layout: Layout, buffer_layout: Layout) -> 
         "layout_hash": layout.hash.hex(),
         "checksum": str(checksum.full(snapshot.weights_P)),
     }
-    return zstandard.ZstdCompressor(level=1).compress(_canonical(save(tensors, metadata)))
+    # The frame's own checksum covers what the parameters' does not: version and statistics.
+    squeeze = zstandard.ZstdCompressor(level=1, write_checksum=True)
+    return squeeze.compress(_canonical(save(tensors, metadata)))
 
 
 def unpack_snapshot(packed: bytes, layout: Layout, buffer_layout: Layout) -> Snapshot:
@@ -55,7 +58,10 @@ def unpack_snapshot(packed: bytes, layout: Layout, buffer_layout: Layout) -> Sna
     metadata = _metadata(raw)
     if metadata.get("layout_hash") != layout.hash.hex():
         raise SnapshotError(f"layout {metadata.get('layout_hash')!r}; this model's is {layout.hash.hex()}")
-    tensors = load(raw)
+    try:
+        tensors = load(raw)
+    except SafetensorError as error:
+        raise SnapshotError(f"not a safetensors file: {error}") from None
     weights_P = _flatten(tensors, layout, "")
     if str(checksum.full(weights_P)) != metadata.get("checksum"):
         raise SnapshotError("the checksum of the parameters does not match; the snapshot is damaged")
