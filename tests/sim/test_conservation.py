@@ -1,17 +1,21 @@
 """Nothing a device learned is lost or counted twice, whatever the link does. Whole-number steps make it exact."""
 
 import random
+from collections import deque
 
 import numpy as np
 import pytest
 
-from thinwire.client import outbox
+from thinwire.client import core, outbox
 from thinwire.common.codec import ValueCode
+from thinwire.common.frames import Rejection
 from thinwire.common.link import LinkProfile
 from thinwire.common.values import Plan, Welcome
 from thinwire.server import feed
-from thinwire.server.core import Rules
+from thinwire.server.commits import CommitLog
+from thinwire.server.core import Finished, Rules
 from thinwire.server.policy import Buffered, Sync
+from thinwire.sim import coordinator
 from thinwire.sim.audit import MassAudit, MassError
 from thinwire.sim.learners import WholeSteps
 from thinwire.sim.scenario import Break, Device, Scenario, TrainerLoss
@@ -66,13 +70,14 @@ def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feed, "CHUNK_BYTES", 50)
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_links_that_break_in_mid_upload_lose_and_double_nothing(seed: int, small_chunks: None) -> None:
-    audit = Notes()
-    history = World(fleet(seed), audit).run(until=150.0)
-    assert history.version > 30
-    assert any(welcome.staged for welcome in audit.welcomes), "an upload went on where it had stopped"
-    assert any(welcome.outcomes for welcome in audit.welcomes), "an outcome was heard of only at the next greeting"
+def test_links_that_break_in_mid_upload_lose_and_double_nothing(small_chunks: None) -> None:
+    welcomes: list[Welcome] = []
+    for seed in (1, 2, 3):
+        audit = Notes()
+        assert World(fleet(seed), audit).run(until=150.0).version > 30
+        welcomes += audit.welcomes
+    assert any(welcome.staged for welcome in welcomes), "an upload went on where it had stopped"
+    assert any(welcome.outcomes for welcome in welcomes), "an outcome was heard of only at the next greeting"
 
 
 def test_a_delta_that_arrives_twice_counts_once() -> None:
@@ -135,8 +140,11 @@ def test_a_trainer_that_dies_takes_only_what_was_not_sealed(small_chunks: None) 
     assert all(np.abs(audit.account(device.name).forgotten_P).sum() > 0 for device in world.devices)
 
 
+# -- mutants: each of these mistakes must be found -------------------------------------------------------------------
+
+
 class Echoing(Replica):
-    """The mutant: it uploads where it ended minus where it began, and so the commits that came between as well."""
+    """It uploads where it ended minus where it began, and so the commits that came between as well."""
 
     def cut(self, density: float, code: ValueCode, steps: int) -> Cut:
         began_P = getattr(self, "began_P", self.base_P)
@@ -151,3 +159,37 @@ def test_uploading_end_minus_start_is_caught(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(course, "Replica", Echoing)
     with pytest.raises(MassError, match="too much of device"):
         World(fleet(1, breaks=()), Notes()).run(until=150.0)
+
+
+class Hasty(feed.Feed):
+    """It lets commits overtake outcomes, so a device forgets a delta before it hears that it gets it back."""
+
+    def next(self, log: CommitLog, *, open: bool, final: Finished | None) -> feed.Outgoing | feed.SnapshotWanted | None:
+        words, self._words = self._words, deque()
+        due = super().next(log, open=open, final=final)
+        self._words = words
+        return due or super().next(log, open=open, final=final)
+
+
+def test_a_commit_that_overtakes_an_outcome_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(coordinator, "Feed", Hasty)
+    with pytest.raises(MassError, match="too much of device"):
+        World(fleet(2, max_staleness=2), Notes()).run(until=150.0)
+
+
+class Timid(core.AgentCore):
+    """It takes a broken link for a rejection, though the coordinator may have the delta already."""
+
+    def handle(self, event: core.Event, now: float) -> list[core.Effect]:
+        effects = super().handle(event, now)
+        if isinstance(event, core.Closed):
+            for delta in self.outbox.unsettled():
+                self.outbox.drop(delta.seq)
+                effects.append(core.Tell(Rejection(seq=delta.seq, refund=True)))
+        return effects
+
+
+def test_a_timeout_taken_for_a_rejection_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(core, "AgentCore", Timid)
+    with pytest.raises(MassError, match="too much of device"):
+        World(fleet(1), Notes()).run(until=150.0)
