@@ -116,7 +116,7 @@ def _pack_positions(index_K: Positions, size: int) -> _Gaps:
 
 def _as_bytes(index_K: Positions, size: int) -> _Gaps:
     unit_U = positions.to_units(index_K, positions.BYTES, size)
-    return _Gaps(positions.BYTES, unit_U.size, shrink(unit_U.astype(np.uint8).tobytes()), shrink(b""))
+    return _Gaps(positions.BYTES, unit_U.size, shrink(unit_U.tobytes()), shrink(b""))
 
 
 def _as_words(index_K: Positions, size: int) -> _Gaps:

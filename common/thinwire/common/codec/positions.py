@@ -16,14 +16,15 @@ from thinwire.common.codec.blocks import blocks
 from thinwire.common.codec.errors import CodecError, Reason
 
 Positions = NDArray[np.int64]
-Units = NDArray[np.uint8] | NDArray[np.uint16]
+Units = NDArray[np.uint8 | np.uint16]
 
 BYTES, WORDS = 1, 2
 ESCAPE = {BYTES: 255, WORDS: 65535}
 UNIT_SIZE = {BYTES: 1, WORDS: 2}
+DTYPE: dict[int, type[np.uint8 | np.uint16]] = {BYTES: np.uint8, WORDS: np.uint16}
 
 
-def to_units(index_K: Positions, code: int, size: int) -> NDArray[np.uint16]:
+def to_units(index_K: Positions, code: int, size: int) -> Units:
     """Write positions below `size` as gaps; raise ValueError if they do not ascend or leave the model."""
     before = -1
     units = []
@@ -36,19 +37,25 @@ def to_units(index_K: Positions, code: int, size: int) -> NDArray[np.uint16]:
         before = int(index_B[-1])
         if gap_B.min() < 0 or before >= size:
             raise ValueError(f"positions must ascend without repeating, from 0 to {size - 1}")
-        units.append(_escaped(gap_B.astype(np.uint32), ESCAPE[code]))
+        units.append(_escaped(gap_B, code))
     return np.concatenate(units)
 
 
-def _escaped(gap_B: NDArray[np.uint32], most: int) -> NDArray[np.uint16]:
-    if gap_B.max() < most:
-        return gap_B.astype(np.uint16)
-    escapes_B = gap_B // np.uint32(most)
-    gap_B -= escapes_B * np.uint32(most)
-    end_B = np.cumsum(escapes_B, dtype=np.uint32).astype(np.int64)
-    end_B += np.arange(gap_B.size)
-    unit_U = np.full(int(end_B[-1]) + 1, most, dtype=np.uint16)
-    unit_U[end_B] = gap_B.astype(np.uint16)
+def _escaped(gap_B: Positions, code: int) -> Units:
+    escape, dtype = ESCAPE[code], DTYPE[code]
+    wide = (gap_B >= escape).nonzero()[0]
+    if wide.size == 0:
+        return gap_B.astype(dtype)
+    # Few gaps are wide, and divisions and scattered writes are for them alone.
+    gap = gap_B.take(wide)
+    escapes = gap // escape
+    gap_B[wide] = gap - escapes * escape
+    before = np.repeat(wide, escapes)
+    before += np.arange(before.size)
+    unit_U = np.full(gap_B.size + before.size, escape, dtype=dtype)
+    last_U = np.ones(unit_U.size, dtype=bool)
+    last_U[before] = False
+    unit_U[last_U] = gap_B.astype(dtype)
     return unit_U
 
 

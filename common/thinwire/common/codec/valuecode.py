@@ -79,20 +79,28 @@ def _encode_log3(value_K: Floats) -> tuple[Floats, bytes]:
     bits_K = value_K.view(np.int32)
     bins = _bins_of(bits_K)
     nibble_K = np.zeros(value_K.size + value_K.size % 2, dtype=np.uint8)
-    count, total = np.zeros(LEVELS, np.int64), np.zeros(LEVELS)
+    total = np.zeros(LEVELS)
     for block in blocks(value_K.size):
         bits_B = bits_K[block]
         magnitude_B = bits_B & MAGNITUDE
         level_B = bins.levels(magnitude_B)
-        count += np.bincount(level_B, minlength=LEVELS)
         total += np.bincount(level_B, weights=magnitude_B.view(np.float32), minlength=LEVELS)
         bits_B = bits_B >> 28
         bits_B &= 8
         bits_B |= level_B
         nibble_K[block] = bits_B
-    column = nibble_K[1::2] << 4
+    column: NDArray[np.uint8] = nibble_K[1::2] << np.uint8(4)
     column |= nibble_K[0::2]
-    return _book(count, total), column.tobytes()
+    return _book(_count(column, value_K.size), total), column.tobytes()
+
+
+def _count(column: NDArray[np.uint8], kept: int) -> NDArray[np.int64]:
+    """Return how often each level was written."""
+    # Counted in pairs: half the values, and fewer that wait for the counter of the one before.
+    low_high = np.bincount(column, minlength=256).reshape(2, LEVELS, 2, LEVELS)
+    count: NDArray[np.int64] = low_high.sum(axis=(0, 2, 3)) + low_high.sum(axis=(0, 1, 2))
+    count[0] -= kept % 2  # the nibble that fills the last byte
+    return count
 
 
 @dataclass(frozen=True, slots=True)
