@@ -27,10 +27,6 @@ from thinwire.v1 import operator_pb2, operator_pb2_grpc
 PARAMETERS = 20_000
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "slow: takes more than five seconds")
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """One event loop for all: grpc.aio is made for one a process."""
     for item in items:

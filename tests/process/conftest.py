@@ -25,10 +25,6 @@ PATIENCE_S = 90.0
 UNWANTED = re.compile(r"fork_posix|Traceback|Other threads are currently calling into gRPC")
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "slow: takes more than five seconds")
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """One event loop for all: grpc.aio is made for one a process."""
     for item in items:

@@ -5,6 +5,7 @@ torch) only when it runs: `--help` stays instant on a small board. stdout is dat
 """
 
 import importlib
+import os
 import sys
 from typing import Any
 
@@ -81,6 +82,8 @@ def main() -> None:
     Try it, all on this machine:
       thinwire demo
     """
+    # gRPC's own library writes its news to standard error; it looks here once, when it is first imported.
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     if sys.version_info < (3, 11):
         raise click.UsageError(
             "thinwire's coordinator and agent need Python 3.11 or newer; only the trainer runs on 3.10"

@@ -99,7 +99,7 @@ class Agent:
             case effects.HangUp():
                 self._link.hang_up(effect.reason)
             case effects.Note():
-                log.log(logging.WARNING if effect.level == "warning" else logging.INFO, "%s", effect.message)
+                log.log(logging.getLevelNamesMapping()[effect.level.upper()], "%s", effect.message)
             case effects.Quit():
                 self._quit = effect
 

@@ -96,6 +96,7 @@ class AgentCore:
         self._sent_at: dict[int, float] = {}
         self._echo_at: float | None = None
         self._finished: int | None = None
+        self._offline_for = ""
 
     @property
     def deadline(self) -> float | None:
@@ -164,7 +165,10 @@ class AgentCore:
         self._commit, self._snapshot_coming = CommitIntake(), False
         wait_s = max(self._backoff.next(self._dice), at_least_s)
         self._dial_at = now + wait_s
-        return [Note("warning", f"offline, next attempt in {wait_s:.1f} s: {reason}")]
+        # A week offline is one line of the log; what an operator needs is the change.
+        level = "debug" if reason == self._offline_for else "warning"
+        self._offline_for = reason
+        return [Note(level, f"offline, next attempt in {wait_s:.1f} s: {reason}")]
 
     def _hear(self, message: FromCoordinator, now: float) -> list[Effect]:  # one flat table of words
         match message:
@@ -208,7 +212,7 @@ class AgentCore:
 
     def _welcomed(self, welcome: Welcome, now: float) -> list[Effect]:
         before = self._welcome
-        self._link = "live"
+        self._link, self._offline_for = "live", ""
         self._backoff.reset()
         self._echo_at = now
         effects: list[Effect] = [

@@ -75,7 +75,7 @@ class GiveBase:
 class Note:
     """Something an operator wants to read."""
 
-    level: str  # "info" or "warning"
+    level: str  # "debug", "info" or "warning"
     message: str
 
 
