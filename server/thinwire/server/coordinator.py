@@ -1,7 +1,8 @@
 """The core set in asyncio: events go to it one at a time, its effects go to sessions, log, evaluator and metrics.
 
 The core's arithmetic runs in one thread of its own, so a large commit never stops the streams. One lock keeps the
-order: an event's effects are carried out before the next event is handled.
+order: an event's effects are carried out before the next event is handled. What was begun is carried through, even
+when the stream that brought it breaks meanwhile: a commit that the core has made and nobody keeps could not be sent.
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ class Coordinator:
         self._order = asyncio.Lock()
         self._snapshotting = asyncio.Lock()
         self._changed = asyncio.Event()
+        self._under_way: set[asyncio.Task[list[core.Effect]]] = set()
         self._evaluations: asyncio.Queue[core.Evaluate] = asyncio.Queue()
         metrics.connected.set_function(lambda: len(self.sessions))
         metrics.known.set_function(lambda: len(self.devices))
@@ -67,6 +69,12 @@ class Coordinator:
 
     async def submit(self, event: core.Event) -> list[core.Effect]:
         """Have the core handle an event and carry out what it decides; the effects are returned too."""
+        handling = asyncio.create_task(self._handle(event), name=f"handle {type(event).__name__}")
+        self._under_way.add(handling)
+        handling.add_done_callback(self._under_way.discard)
+        return await asyncio.shield(handling)
+
+    async def _handle(self, event: core.Event) -> list[core.Effect]:
         async with self._order:
             now = asyncio.get_running_loop().time()
             effects = await self._in_thread(lambda: self._timed(event, now))

@@ -82,15 +82,22 @@ class FleetService(session_pb2_grpc.FleetServiceServicer):
         self._check_hello(hello, context)
         # An older stream of this device must not settle anything between this greeting and its answer.
         self._fence(hello.device)
-        effects = await self._coordinator.submit(
-            reception.greeted(hello, self._coordinator.welcome.lineage)
-        )
-        recognised = effects[0]
+        recognised = await self._recognise(hello)
         if isinstance(recognised, core.Refused):
             await self._coordinator.submit(core.Left(hello.device))
             raise RefusedError(RefusalReason.BAD_REQUEST, recognised.message, retry_after_s=10)
         assert isinstance(recognised, core.Recognised)
         return self._welcome(hello, recognised)
+
+    async def _recognise(self, hello: values.Hello) -> core.Effect:
+        coordinator = self._coordinator
+        try:
+            return (await coordinator.submit(reception.greeted(hello, coordinator.welcome.lineage)))[0]
+        except asyncio.CancelledError:
+            # Gone in mid-greeting; the stream that it fenced left this one to say that the device is gone.
+            if hello.device not in coordinator.sessions:
+                await coordinator.submit(core.Left(hello.device))
+            raise
 
     def _welcome(self, hello: values.Hello, recognised: core.Recognised) -> Conversation:
         coordinator = self._coordinator
@@ -235,7 +242,7 @@ class FleetService(session_pb2_grpc.FleetServiceServicer):
         if self._coordinator.sessions.get(session.device) is session:
             del self._coordinator.sessions[session.device]
             log.info("device gone", extra={"device": session.device})
-            await asyncio.shield(self._coordinator.submit(core.Left(session.device)))
+            await self._coordinator.submit(core.Left(session.device))
 
 
 async def _first_word(requests: AsyncIterator[session_pb2.SessionRequest]) -> session_pb2.SessionRequest | None:

@@ -1,0 +1,81 @@
+"""The coordinator around its core: what was begun is carried through, whoever hangs up meanwhile."""
+
+import asyncio
+import hashlib
+import threading
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from thinwire.common.codec import Packet, ValueCode, pack, quantise
+from thinwire.common.layout import Layout, TensorSpec
+from thinwire.common.values import Hello, Plan, Welcome
+from thinwire.server.admit import Admission
+from thinwire.server.coordinator import Coordinator
+from thinwire.server.core import CoordinatorCore, DeltaSealed, Greeted, Rules, Subscribed
+from thinwire.server.metrics import CoordinatorMetrics
+from thinwire.server.model import Commit, GlobalModel
+from thinwire.server.policy import Buffered
+from thinwire.server.service import FleetService
+from thinwire.server.staging import Staging
+
+SIZE = 4
+LAYOUT, NOTHING = Layout((TensorSpec("w", (SIZE,)),)), Layout(())
+
+
+class SlowModel(GlobalModel):
+    """A model so large that a commit takes until the test has done what it wants to do meanwhile."""
+
+    def __init__(self) -> None:
+        super().__init__(LAYOUT, NOTHING, np.zeros(SIZE, np.float32), np.zeros(0, np.float32))
+        self.begun, self.may_end = threading.Event(), threading.Event()
+
+    def publish(self, *how: Any) -> Commit:
+        self.begun.set()
+        assert self.may_end.wait(10)
+        return super().publish(*how)
+
+
+def coordinator_of(model: GlobalModel) -> Coordinator:
+    admission = Admission(layout=LAYOUT, buffer_layout=NOTHING, max_kept=SIZE, max_bytes=1000, max_staleness=2)
+    decisions = CoordinatorCore(Rules(policy=Buffered(1), evaluate=False), model, admission)
+    welcome = Welcome(bytes(16), 0, "t", "{}", LAYOUT.hash, Plan(), 0)
+    return Coordinator(decisions, welcome, None, CoordinatorMetrics())
+
+
+def delta() -> DeltaSealed:
+    packed = pack(Packet(LAYOUT.hash, 0, SIZE, np.arange(SIZE), quantise(np.ones(SIZE, np.float32), ValueCode.FP32)))
+    return DeltaSealed("a", 1, 1, hashlib.sha256(packed).digest(), packed)
+
+
+@pytest.mark.asyncio
+async def test_a_commit_is_kept_though_the_device_that_caused_it_has_gone() -> None:
+    model = SlowModel()
+    coordinator = coordinator_of(model)
+    await coordinator.submit(Greeted("a", 0))
+    await coordinator.submit(Subscribed("a", 1))
+    hearing = asyncio.create_task(coordinator.submit(delta()))
+    await asyncio.to_thread(model.begun.wait)
+    hearing.cancel()
+    await asyncio.gather(hearing, return_exceptions=True)
+    model.may_end.set()
+    snapshot = await coordinator.snapshot()
+    assert (snapshot.version, coordinator.commits.version, coordinator.totals.accepted) == (1, 1, 1)
+
+
+@pytest.mark.asyncio
+async def test_a_device_that_goes_while_it_is_greeted_again_is_not_taken_for_present() -> None:
+    model = SlowModel()
+    model.may_end.set()
+    coordinator = coordinator_of(model)
+    fleet = FleetService(coordinator, Staging(1000, 1000), max_devices=2, tls=False)
+    context: Any = SimpleNamespace()
+    await fleet._greet(Hello("a"), context)
+    await coordinator.submit(Subscribed("a", 1))
+    greeting = asyncio.create_task(fleet._greet(Hello("a"), context))
+    await asyncio.sleep(0)
+    greeting.cancel()
+    await asyncio.gather(greeting, return_exceptions=True)
+    assert (coordinator.core.roster.live, coordinator.sessions) == (0, {})
