@@ -35,12 +35,16 @@ class Roster:
     @property
     def live(self) -> int:
         """Devices with an open subscription."""
-        return sum(member.live for member in self.members.values())
+        return sum(member.live for member in self._all())
 
     def share(self, device: str) -> float:
         """p_i: what the device's deltas count for, of 1."""
-        total = sum(self._weigh(member) for member in self.members.values())
+        total = sum(self._weigh(member) for member in self._all())
         return self._weigh(self.members[device]) / total
+
+    def _all(self) -> list[Member]:
+        # A copy, made in one step: status is read in other threads than the one in which devices join.
+        return list(self.members.values())
 
     def _weigh(self, member: Member) -> int:
         return max(1, member.examples) if self._by_examples else 1
