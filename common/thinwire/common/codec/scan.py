@@ -47,7 +47,8 @@ def _marks(
     vector_P: Floats, floor: np.float32, prepare: Callable[[slice], None] | None
 ) -> Iterator[tuple[int, NDArray[np.uint64]]]:
     """Yield each strip's start and its marks: a bit a coordinate, 1 if it lies within the floor; reused."""
-    block = min(BLOCK, -(-vector_P.size // WORD) * WORD)
+    # What prepares a block brings another vector's into the cache.
+    block = min(BLOCK // 2 if prepare else BLOCK, -(-vector_P.size // WORD) * WORD)
     inside_B, above_B = np.ones(block, dtype=bool), np.empty(block, dtype=bool)
     mark = np.empty(min(STRIP, vector_P.size + block) // 8, dtype=np.uint8)
     for start in range(0, vector_P.size, STRIP):
