@@ -217,3 +217,13 @@ def test_a_delta_that_is_longer_than_the_coordinator_takes_is_not_sent() -> None
     heard.steps(2)
     with pytest.raises(TaskError, match=r"lower density\.up"):
         heard.course.step()
+
+
+def test_a_loss_that_is_no_number_is_no_reason_to_lose_the_trainer() -> None:
+    heard = Heard()
+    heard.learner.step = lambda: float("nan")  # type: ignore[method-assign]
+    heard.base()
+    heard.steps(3)
+    ((sealed, body),) = heard.take(frames.SealedFrame)
+    ((understood, _),) = frames.FrameReader(frames.FROM_TRAINER).feed(frames.encode(sealed, body))
+    assert understood == sealed

@@ -11,6 +11,7 @@ the three figures of time up to date: `compute_s`, `wait_s`, `waiting`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Protocol
 
@@ -120,7 +121,7 @@ class Course:
             cuts=self.cuts,
             compute_s=self.compute_s,
             wait_s=self.wait_s,
-            residual_norm=self.replica.residual_norm(),
+            residual_norm=_told(self.replica.residual_norm()),
             delay_steps=self.replica.delay_steps,
             waiting=self.waiting,
             checksum=self._final_checksum,
@@ -200,7 +201,7 @@ class Course:
             seq=cut.seq,
             buffer_bytes=len(statistics),
             steps=self._steps_in_cut,
-            loss=self._loss_sum / self._steps_in_cut,
+            loss=_told(self._loss_sum / self._steps_in_cut),
         )
         self._steps_in_cut, self._loss_sum = 0, 0.0
         self._refuse_size(len(blob) + len(statistics))
@@ -217,6 +218,11 @@ class Course:
 def plan_of(fields: dict[str, object]) -> Plan:
     """A plan from the frame that carried it."""
     return Plan(**fields)  # type: ignore[arg-type]  # from our own agent, field by field
+
+
+def _told(figure: float) -> float:
+    # Frames have no word for infinity or for what is no number; a figure must not end the trainer.
+    return figure if math.isfinite(figure) else 0.0
 
 
 def _optimizer_of(plan: Plan) -> tuple[object, ...]:

@@ -137,7 +137,8 @@ class Replica:
 
     def residual_norm(self) -> float:
         """Euclidean norm of what was never sent."""
-        return float(np.linalg.norm(self.residual_P))
+        with np.errstate(over="ignore"):
+            return float(np.linalg.norm(self.residual_P))
 
     def _include(self, through: int, steps: int) -> None:
         for seq in [seq for seq in self.pending if seq <= through]:

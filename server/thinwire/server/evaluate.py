@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import socket
@@ -48,9 +49,9 @@ class Bench:
         self._model.module.eval()
         with torch.no_grad():
             metrics = self._task.evaluate(self._model.module)
-        return Measured(
-            version=question.version, metrics={name: float(m) for name, m in metrics.items()}
-        ), b""
+        # JSON has no word for what is not finite, such as the loss of a model that went astray.
+        finite = {name: float(m) for name, m in metrics.items() if math.isfinite(m)}
+        return Measured(version=question.version, metrics=finite), b""
 
 
 def main() -> None:

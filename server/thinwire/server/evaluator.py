@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from thinwire.common.child import Child, how_it_ended
 from thinwire.common.errors import TaskError
-from thinwire.common.frames import Frame, FrameReader, encode
+from thinwire.common.frames import Frame, FrameError, FrameReader, encode
 from thinwire.common.layout import Layout
 
 Vector = NDArray[np.float32]
@@ -112,6 +112,10 @@ class Evaluator:
 
     async def _listen(self) -> Any:
         reader = FrameReader(FROM_EVALUATOR)
-        async for data in self._child.read():
-            for frame in reader.feed(data):
-                yield frame
+        try:
+            async for data in self._child.read():
+                for frame in reader.feed(data):
+                    yield frame
+        except FrameError as error:
+            self._child.kill()
+            raise TaskError(f"the evaluator spoke no frames: {error}") from None
