@@ -73,6 +73,12 @@ def test_values_and_messages_have_the_same_fields(kinds: dict[str, type]) -> Non
         assert sorted(ours) == sorted(inner.name for inner in one.message_type.fields)
 
 
+def test_bytes_that_are_no_message_are_refused() -> None:
+    """A client of gRPC is given None for them."""
+    with pytest.raises(wire.WireError):
+        wire.from_response(None)  # type: ignore[arg-type]
+
+
 def test_a_message_of_no_kind_is_refused() -> None:
     with pytest.raises(wire.WireError, match="no kind"):
         wire.from_request(session_pb2.SessionRequest())

@@ -116,7 +116,12 @@ class Agent:
         def heard(word: FromCoordinator) -> None:
             self.hear(events.Received(word))
 
-        reason = await self._link.talk(lambda: self.hear(events.Opened()), heard)
+        try:
+            reason = await self._link.talk(lambda: self.hear(events.Opened()), heard)
+        except Exception as error:
+            # Whatever ended the talk, a core that did not hear of it would never dial again.
+            log.exception("the link broke in an unforeseen way")
+            reason = f"{type(error).__name__}: {error}"
         self.hear(events.Closed(reason))
 
     async def _end_talk(self) -> None:

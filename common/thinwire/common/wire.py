@@ -76,7 +76,8 @@ def _kind_of(value: object, kinds: dict[str, type]) -> str:
 
 
 def _read_kind(message: Any, kinds: dict[str, type]) -> Any:
-    kind = message.WhichOneof("kind")
+    # gRPC gives a client None for bytes that are no message at all.
+    kind = message.WhichOneof("kind") if message is not None else None
     if kind is None:
         raise WireError("a message of no kind this software knows")
     return _read(getattr(message, kind), kinds[kind])
