@@ -17,6 +17,21 @@ def test_buffered_counts_deltas_whoever_sent_them(size: int, count: int, ready: 
 
 
 @pytest.mark.parametrize(
+    ("count", "live", "ready"),
+    [
+        pytest.param(3, 2, False, id="one of the two can send one more"),
+        pytest.param(4, 2, True, id="both have sent all that they may"),
+        pytest.param(5, 4, False, id="four can fill it"),
+        pytest.param(5, 0, False, id="nobody there: whoever comes back goes on"),
+    ],
+)
+def test_a_buffer_that_those_who_are_left_cannot_fill_is_full(count: int, live: int, ready: bool) -> None:
+    """They would wait for its commit for ever, as their windows are full."""
+    view = BufferView(count, contributors=live, live=live, opened_at=0.0)
+    assert Buffered(6, window=2).ready(view, now=0.0) is ready
+
+
+@pytest.mark.parametrize(
     ("count", "contributors", "live", "now", "ready"),
     [
         pytest.param(4, 4, 4, 1.0, True, id="all have answered"),

@@ -32,13 +32,18 @@ class CommitPolicy(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Buffered:
-    """A commit for every `size` admitted deltas; FedBuff's rule, with 1 it is asynchronous."""
+    """A commit for every `size` admitted deltas; FedBuff's rule, with 1 it is asynchronous.
+
+    A device has at most `window` deltas on their way (0 for any number), and waits for a commit to cut the next; so the
+    buffer is full, too, when all who are left could not put more into it.
+    """
 
     size: int
+    window: int = 0
 
     def ready(self, view: BufferView, now: float) -> bool:
         """Whether the buffer is full."""
-        return view.count >= self.size
+        return view.count >= self._needed(view)
 
     def deadline(self, view: BufferView) -> float | None:
         """Never: only deltas fill a buffer."""
@@ -46,7 +51,10 @@ class Buffered:
 
     def waits_for(self, view: BufferView) -> str:
         """How many deltas are missing."""
-        return f"{view.count} of {self.size} deltas are in the buffer"
+        return f"{view.count} of {self._needed(view)} deltas are in the buffer"
+
+    def _needed(self, view: BufferView) -> int:
+        return min(self.size, view.live * self.window or self.size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +83,10 @@ class Sync:
         return max(1, math.ceil(self.quorum * view.live))
 
 
-def commit_policy(mode: str, *, buffer: int, quorum: float, deadline_s: float) -> CommitPolicy:
+def commit_policy(
+    mode: str, *, buffer: int, quorum: float, deadline_s: float, window: int = 0
+) -> CommitPolicy:
     """The policy of that name: `sync`, `buffered` or `async`."""
     if mode == "sync":
         return Sync(quorum, deadline_s)
-    return Buffered(buffer if mode == "buffered" else 1)
+    return Buffered(buffer, window) if mode == "buffered" else Buffered(1)

@@ -105,9 +105,12 @@ def build(settings: CoordinatorSettings, model: ModelDescription, evaluator: Eva
 
 def rules_of(settings: CoordinatorSettings, *, evaluate: bool) -> Rules:
     """The core's rules from the operator's settings."""
-    a = settings.aggregation
+    a, t = settings.aggregation, settings.training
+    window = t.window if t.overlap else 1
     return Rules(
-        policy=commit_policy(a.mode, buffer=a.buffer, quorum=a.quorum, deadline_s=a.deadline),
+        policy=commit_policy(
+            a.mode, buffer=a.buffer, quorum=a.quorum, deadline_s=a.deadline, window=window
+        ),
         density_down=settings.density.down,
         values_down=ValueCode(settings.density.values_down),
         denominator=a.denominator,
