@@ -7,6 +7,7 @@ import logging
 from contextlib import suppress
 
 from thinwire.client import core, effects, events
+from thinwire.client.intake import SnapshotSlice
 from thinwire.client.link import GrpcLink
 from thinwire.client.metrics import AgentMetrics
 from thinwire.client.sockets import WireMeter, resident_bytes
@@ -73,7 +74,8 @@ class Agent:
         self._metrics.connected.set(self.core.live)
         self._metrics.pending.set(len(self.core.outbox.pending()))
         for effect in decided:
-            await self._perform(effect)
+            if self._quit is None:
+                await self._perform(effect)
 
     async def _perform(self, effect: effects.Effect) -> None:  # noqa: C901  # one flat table of effects
         assert self.trainer is not None
@@ -83,7 +85,7 @@ class Agent:
             case effects.Tell():
                 self.trainer.tell(effect.frame, effect.body)
             case effects.Spool():
-                self._spool.write(effect.slice)
+                self._write_down(effect.slice)
             case effects.GiveBase():
                 path = self._spool.finish()
                 self.trainer.tell(frames.Base(path=path, version=effect.version, through=effect.through))
@@ -102,6 +104,14 @@ class Agent:
                 log.log(logging.getLevelNamesMapping()[effect.level.upper()], "%s", effect.message)
             case effects.Quit():
                 self._quit = effect
+
+    def _write_down(self, piece: SnapshotSlice) -> None:
+        try:
+            self._spool.write(piece)
+        except OSError as error:
+            # Asking for the model again and again would only fill the link as well.
+            reason = f"a snapshot cannot be written to state.dir: {error.strerror}"
+            self._quit = effects.Quit(Exit.TRAINING, reason)
 
     async def _start_trainer(self, effect: effects.StartTrainer) -> None:
         assert self.trainer is not None

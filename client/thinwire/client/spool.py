@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 from thinwire.client.intake import SnapshotSlice
+from thinwire.common.errors import SettingsError
 
 
 class Spool:
@@ -14,7 +15,10 @@ class Spool:
     def __init__(self, folder: str) -> None:
         self._owned = tempfile.TemporaryDirectory(prefix="thinwire-") if not folder else None
         self._folder = Path(self._owned.name if self._owned else folder)
-        self._folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SettingsError(f"state.dir is {folder!r}, which cannot be made: {error.strerror}") from None
         self._part = self._folder / "snapshot.part"
         self._generation = 0
 
