@@ -1,21 +1,13 @@
 """The coordinator's decisions, told story by story: events in, effects out."""
 
 import hashlib
-from typing import Any, TypeVar
+from typing import Any
 
-import numpy as np
 import pytest
+from coordinator_story import Fleet, one, payload, the
 
-from thinwire.common.codec import Packet, ValueCode, pack, quantise
-from thinwire.common.layout import Layout, TensorSpec
 from thinwire.common.values import RejectReason, Sealed, Verdict
-from thinwire.server.admit import Admission
 from thinwire.server.core import (
-    CoordinatorCore,
-    DeltaSealed,
-    Effect,
-    Evaluate,
-    Evaluated,
     Finished,
     Greeted,
     Left,
@@ -23,66 +15,11 @@ from thinwire.server.core import (
     Published,
     Recognised,
     Refused,
-    Rules,
     Settled,
     Subscribed,
     Tick,
 )
-from thinwire.server.model import GlobalModel
 from thinwire.server.policy import Buffered, Sync
-
-SIZE = 4
-LAYOUT = Layout((TensorSpec("w", (SIZE,)),))
-E = TypeVar("E")
-
-
-def payload(value: float = 1.0, base: int = 0) -> bytes:
-    quantised = quantise(np.full(SIZE, value, np.float32), ValueCode.FP32)
-    return pack(Packet(LAYOUT.hash, base, SIZE, np.arange(SIZE), quantised))
-
-
-class Fleet:
-    """A core, and devices that are nothing but names."""
-
-    def __init__(self, **rules: Any) -> None:
-        usual: dict[str, Any] = {
-            "policy": Buffered(2), "density_down": 1.0, "values_down": ValueCode.FP32, "evaluate": False,
-            "denominator": "all",
-        }  # fmt: skip
-        model = GlobalModel(LAYOUT, Layout(()), np.zeros(SIZE, np.float32), np.zeros(0, np.float32))
-        admission = Admission(layout=LAYOUT, buffer_layout=Layout(()), max_kept=SIZE, max_bytes=1000, max_staleness=2)
-        self.core = CoordinatorCore(Rules(**{**usual, **rules}), model, admission)
-        self.now = 0.0
-        self.sent: dict[str, int] = {}
-
-    def happens(self, *events: Any) -> list[Effect]:
-        return [effect for event in events for effect in self.core.handle(event, self.now)]
-
-    def join(self, *devices: str) -> list[Effect]:
-        return [effect for name in devices for effect in self.happens(Greeted(name, 0), Subscribed(name, 1))]
-
-    def delta(
-        self, device: str, value: float = 1.0, *, seq: int = 0, epoch: int = 1, base: int | None = None
-    ) -> list[Effect]:
-        """The device's next delta, or the one with this number."""
-        seq = seq or self.sent.get(device, 0) + 1
-        self.sent[device] = max(seq, self.sent.get(device, 0))
-        body = payload(value, self.core.model.version if base is None else base)
-        return self.happens(DeltaSealed(device, epoch, seq, hashlib.sha256(body).digest(), body))
-
-    @property
-    def weight(self) -> float:
-        """The model is the same everywhere."""
-        return float(self.core.model.weights_P[0])
-
-
-def the(effects: list[Effect], kind: type[E]) -> list[E]:
-    return [effect for effect in effects if isinstance(effect, kind)]
-
-
-def one(effects: list[Effect], kind: type[E]) -> E:
-    (found,) = the(effects, kind)
-    return found
 
 
 def test_training_begins_once_with_enough_devices() -> None:
@@ -239,83 +176,3 @@ def test_outer_learning_rate_and_momentum_shape_the_step() -> None:
     assert fleet.weight == 2.0
     fleet.delta("a", 4.0)
     assert fleet.weight == 2.0 + 0.5 * (4.0 + 2.0)
-
-
-# -- evaluation -----------------------------------------------------------------------------------------------------
-
-
-def watched(**rules: Any) -> Fleet:
-    fleet = Fleet(policy=Buffered(1), evaluate=True, target_accuracy=0.9, patience=2, **rules)
-    assert one(fleet.join("a"), Evaluate).version == 0
-    return fleet
-
-
-def test_one_evaluation_at_a_time_and_the_newest_model_next() -> None:
-    fleet = watched()
-    for _ in range(3):
-        assert not the(fleet.delta("a"), Evaluate)
-    due = one(fleet.happens(Evaluated(0, {"accuracy": 0.1})), Evaluate)
-    assert (due.version, due.weights_P.tolist()) == (3, SIZE * [3.0])
-    assert fleet.core.metrics == {"accuracy": 0.1}
-
-
-def test_the_target_must_be_reached_again_and_again() -> None:
-    fleet = watched()
-    fleet.delta("a")
-    assert not the(fleet.happens(Evaluated(0, {"accuracy": 0.95})), Finished)
-    fleet.delta("a")
-    fleet.happens(Evaluated(1, {"accuracy": 0.5}))
-    fleet.delta("a")
-    fleet.happens(Evaluated(2, {"accuracy": 0.95}))
-    assert fleet.core.phase == "training"
-    assert one(fleet.happens(Evaluated(3, {"accuracy": 0.95})), Finished) == Finished(
-        3, "the target accuracy 0.9 is reached"
-    )
-
-
-def test_a_target_met_by_an_older_version_is_confirmed_on_the_newest_which_holds_still() -> None:
-    fleet = watched()
-    fleet.delta("a")
-    fleet.happens(Evaluated(0, {"accuracy": 0.95}))
-    fleet.delta("a")
-    assert one(fleet.happens(Evaluated(1, {"accuracy": 0.95})), Evaluate).version == 2
-    assert not the(fleet.delta("a"), Published), "it is being confirmed"
-    assert one(fleet.happens(Evaluated(2, {"accuracy": 0.95})), Finished).version == 2
-
-
-def test_a_confirmation_that_fails_lets_training_go_on_with_what_waited() -> None:
-    fleet = watched()
-    fleet.delta("a")
-    fleet.happens(Evaluated(0, {"accuracy": 0.95}))
-    fleet.delta("a")
-    fleet.happens(Evaluated(1, {"accuracy": 0.95}))
-    fleet.delta("a")
-    effects = fleet.happens(Evaluated(2, {"accuracy": 0.1}))
-    assert one(effects, Published).commit.version == 3
-
-
-def test_an_evaluation_that_failed_counts_as_a_miss() -> None:
-    fleet = watched()
-    fleet.happens(Evaluated(0, {}))
-    assert fleet.core.metrics == {}
-    assert fleet.core.phase == "training"
-
-
-def test_the_last_model_is_evaluated_too() -> None:
-    fleet = watched(max_commits=1)
-    fleet.happens(Evaluated(0, {"accuracy": 0.1}))
-    effects = fleet.delta("a")
-    assert the(effects, Finished)
-    assert one(effects, Evaluate).version == 1
-    assert fleet.happens(Evaluated(1, {"accuracy": 0.2})) == []
-
-
-def test_evaluations_may_be_rarer_than_commits() -> None:
-    fleet = Fleet(policy=Buffered(1), evaluate=True, evaluate_every=3)
-    fleet.join("a")
-    due = []
-    for version in range(1, 10):
-        for wanted in the(fleet.delta("a"), Evaluate):
-            due.append(version)
-            fleet.happens(Evaluated(wanted.version, {"accuracy": 0.1}))
-    assert due == [2, 5, 8]
