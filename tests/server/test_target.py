@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from coordinator_story import Fleet, one, the
+from coordinator_story import SIZE, Fleet, one, the
 
 from thinwire.server.core import Evaluate, Evaluated, Finished, Published
 from thinwire.server.policy import Buffered
