@@ -186,3 +186,14 @@ async def test_a_device_cannot_falsify_what_operators_see_of_others(fleet) -> No
     assert 0.0 <= status.overlap_ratio <= 1.0
     assert fleet.counted("thinwire_device_rtt_seconds_sum") < 1e6
     assert fleet.counted("thinwire_device_goodput_bytes_per_second_sum") < 1e15
+
+
+async def test_made_up_names_do_not_grow_the_ledger_without_end(open_fleet) -> None:
+    async with open_fleet("limits.max_devices=2") as fleet:
+        room = service.KNOWN_PER_CONNECTED * 2 - len(fleet.serving.coordinator.devices)
+        for number in range(room):
+            async with fleet.stream(f"made-up-{number}") as stream:
+                await stream.greet()
+            await fleet.until(lambda: len(fleet.serving.coordinator.sessions) <= 1)
+        refusal = await fleet.refuses(Hello("one-too-many"))
+    assert (refusal.reason, refusal.message) == (RefusalReason.FULL, "8 devices are known already")

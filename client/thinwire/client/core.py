@@ -181,6 +181,7 @@ class AgentCore:
             case CommitChunk():
                 return self._guarded(lambda: self._take_commit(message, now))
             case Outcome():
+                self._backoff.reset()
                 return self._settle(message, now)
             case Plan():
                 return self._take_plan(message)
@@ -213,7 +214,6 @@ class AgentCore:
     def _welcomed(self, welcome: Welcome, now: float) -> list[Effect]:
         before = self._welcome
         self._link, self._offline_for = "live", ""
-        self._backoff.reset()
         self._echo_at = now
         effects: list[Effect] = [
             Note("info", f"welcome at version {welcome.version}, epoch {welcome.epoch}"),
@@ -293,6 +293,8 @@ class AgentCore:
             return []
         if whole.version != self._base + 1:
             return [HangUp(f"commit {whole.version} came on top of version {self._base}")]
+        # Only what the stream was for shows that it works; a Welcome alone may be followed by the same end each time.
+        self._backoff.reset()
         self._base = whole.version
         self.outbox.include(whole.header.included_through)
         frame = frames.CommitFrame(

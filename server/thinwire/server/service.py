@@ -45,6 +45,9 @@ class RefusedError(Exception):
         self.refusal = values.Refusal(reason, message[:1024], fatal, retry_after_s)
 
 
+# Each name that ever came keeps a row in the ledger, and where there is no TLS anyone can make up names.
+KNOWN_PER_CONNECTED = 4
+
 # What a peer is to blame for; its stream ends with a reason, and nobody else's does.
 BLAMED = (RefusedError, StagingError, wire.WireError, DecodeError)
 
@@ -130,6 +133,9 @@ class FleetService(session_pb2_grpc.FleetServiceServicer):
         sessions = self._coordinator.sessions
         if len(sessions) >= self._max_devices and hello.device not in sessions:
             raise RefusedError(RefusalReason.FULL, f"{len(sessions)} devices are connected", retry_after_s=60)
+        known = self._coordinator.devices
+        if len(known) >= KNOWN_PER_CONNECTED * self._max_devices and hello.device not in known:
+            raise RefusedError(RefusalReason.FULL, f"{len(known)} devices are known already", retry_after_s=600)
 
     def _fence(self, device: str) -> None:
         older = self._coordinator.sessions.pop(device, None)

@@ -101,7 +101,7 @@ class Aggregation(Section, frozen=True, kw_only=True):
 
     # Commit after `buffer` deltas, after a round of `quorum`, or after each delta.
     mode: Literal["buffered", "sync", "async"] = "buffered"
-    # Deltas in a commit; for "buffered".
+    # Deltas in a commit; for "buffered". Fewer are enough when the connected devices' windows cannot hold so many.
     buffer: Count = 3
     # Share of the connected devices whose delta closes a round; for "sync".
     quorum: ShareAboveZero = 0.8
