@@ -116,12 +116,10 @@ def table(summary: Summary) -> Table:
     grid.add_row("devices", f"{s.devices}, each behind a link of {s.link}; {s.commits} commits from {s.deltas} deltas")
     grid.add_row("up", _traffic(s.bytes_up, s.dense_bytes_up, s.times_fewer_up))
     grid.add_row("down", _traffic(s.bytes_down, s.dense_bytes_down, s.times_fewer_down))
-    grid.add_row(
-        "hidden", f"{s.overlap_ratio:.0%} of the transfer time; trainers computed {s.trainer_busy_ratio:.0%} of theirs"
-    )
-    grid.add_row(
-        "delay", f"{s.delay_steps:g} local steps from cut to inclusion, {s.mean_staleness:.1f} versions on average"
-    )
+    busy = f"trainers computed {s.trainer_busy_ratio:.0%} of their time"
+    grid.add_row("hidden", f"{s.overlap_ratio:.0%} of the transfer time behind compute; {busy}")
+    late = f"{s.mean_staleness:.1f} versions late on average"
+    grid.add_row("delay", f"{s.delay_steps:g} local steps from cut to inclusion, {late}")
     grid.add_row("replicas", f"{s.devices_equal} of {s.devices} devices equal the coordinator, checksum {s.checksum}")
     grid.add_row("memory", f"{about(s.agent_rss_bytes)} for the largest agent, without its trainer")
     return grid
