@@ -36,7 +36,7 @@ class Rules:
     policy: CommitPolicy
     density_down: float = 0.1
     values_down: ValueCode = ValueCode.LOG3
-    denominator: str = "covered"
+    denominator: str = "all"
     weights: str = "uniform"
     staleness: str = "none"
     staleness_power: float = 0.5

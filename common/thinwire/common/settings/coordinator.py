@@ -107,8 +107,8 @@ class Aggregation(Section, frozen=True, kw_only=True):
     quorum: ShareAboveZero = 0.8
     # How long a round waits for its quorum; for "sync".
     deadline: Duration = 30.0
-    # Average a coordinate over the devices that sent it, or over all.
-    denominator: Literal["covered", "all"] = "covered"
+    # Average a coordinate over all devices, or over those that sent it; the latter enlarges what few have sent.
+    denominator: Literal["covered", "all"] = "all"
     # Devices count the same, or by how many examples they have.
     weights: Literal["uniform", "examples"] = "uniform"
     # Whether an old delta counts less.
