@@ -8,9 +8,9 @@ With p_i the share of device i in the fleet's weight and c_i its delta, the upda
 so that both agree where every delta of the buffer covers the coordinate. Every delta carries its device's share
 whatever the size of the buffer: the buffer sets how often commits come, not how far each goes.
 
-With top-k and a residual, `all` keeps the books: `covered` multiplies what few devices have sent by up to the size of the
-buffer, a gain that neither omega nor the devices' residuals know of. On the activity task that cost 9 to 20 points of
-accuracy at the same number of commits; it is here for masks that are shared, where coverage is meant.
+With top-k and a residual, `all` keeps the books: `covered` multiplies what few devices have sent by up to the size of
+the buffer, a gain that neither omega nor the devices' residuals know of. On the activity task that cost 9 to 20 points
+of accuracy at the same number of commits; it is here for masks that are shared, where coverage is meant.
 
 Shapes: P parameters, K coordinates of one delta.
 """
