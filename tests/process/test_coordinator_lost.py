@@ -28,7 +28,14 @@ async def test_agents_train_on_without_a_coordinator_and_join_the_next_one(proce
     sets = ("aggregation.mode=async", "aggregation.min_devices=2", "training.local_steps=5")
     coordinator = processes.lone_coordinator(address, *sets)
     agents = [
-        processes.agent(address, f'metrics.address="127.0.0.1:{port}"', 'link.backoff_base="100ms"', name=name)
+        # At its usual level an agent writes of a lost coordinator once; each attempt is for debugging.
+        processes.agent(
+            address,
+            f'metrics.address="127.0.0.1:{port}"',
+            'link.backoff_base="100ms"',
+            'logs.level="debug"',
+            name=name,
+        )
         for name, port in zip(NAMES, ports, strict=True)
     ]
     operator = operator_of(address)
