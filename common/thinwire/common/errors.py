@@ -3,7 +3,10 @@
     ThinwireError
     ├── SettingsError   the operator: a setting that cannot be
     ├── LinkError       the way between device and coordinator
-    └── TaskError       the training code of a task
+    ├── TaskError       the training code of a task
+    └── DiskError       the disk: what was asked of it did not happen
+        ├── DiskFullError       there is no room; there may be again
+        └── DamagedError        what was written is not what is read
 
 A peer's misbehaviour is not here: it is a value that is counted, never a traceback.
 """
@@ -31,3 +34,15 @@ class LinkError(ThinwireError):
 
 class TaskError(ThinwireError):
     """A task that cannot be found, loaded or run."""
+
+
+class DiskError(ThinwireError):
+    """A disk did not do what it was asked; after a failed sync nothing is known of what was written."""
+
+
+class DiskFullError(DiskError):
+    """There is no room left; what was being written is not there, all before it is."""
+
+
+class DamagedError(DiskError):
+    """A file does not hold what was written to it; which record, where, and what to do are in the words."""

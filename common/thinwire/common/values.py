@@ -45,6 +45,8 @@ class RefusalReason(enum.IntEnum):
     TOO_LARGE = 6
     FULL = 7
     SHUTTING_DOWN = 8
+    STATE_REGRESSED = 9
+    DISK_FULL = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,10 @@ class Hello:
     epoch: int = 0
     unsettled: tuple[Sealed, ...] = ()
     software: str = ""
+    sealed_through: int = 0
+    settled_through: int = 0
+    version: int = 0
+    leader_epoch: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +122,7 @@ class Welcome:
     version: int
     staged: tuple[Staged, ...] = ()
     outcomes: tuple[Outcome, ...] = ()
+    leader_epoch: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +236,8 @@ class Report:
     trainer_restarts: int = 0
     agent_rss_bytes: int = 0
     trainer_rss_bytes: int = 0
+    abandoned: int = 0
+    forgotten_cuts: int = 0
 
     @property
     def overlap_ratio(self) -> float:

@@ -111,6 +111,10 @@ class _RefusalReasonEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._
     """"I serve as many devices as I can." """
     REFUSAL_REASON_SHUTTING_DOWN: _RefusalReason.ValueType  # 8
     """"I am going down; come back later." """
+    REFUSAL_REASON_STATE_REGRESSED: _RefusalReason.ValueType  # 9
+    """"You know of things that I do not: I was restored from an older backup, and an operator has to decide." """
+    REFUSAL_REASON_DISK_FULL: _RefusalReason.ValueType  # 10
+    """"I cannot write down what you send; keep it and come back later." """
 
 class RefusalReason(_RefusalReason, metaclass=_RefusalReasonEnumTypeWrapper):
     """Why a stream was refused."""
@@ -133,6 +137,10 @@ REFUSAL_REASON_FULL: RefusalReason.ValueType  # 7
 """"I serve as many devices as I can." """
 REFUSAL_REASON_SHUTTING_DOWN: RefusalReason.ValueType  # 8
 """"I am going down; come back later." """
+REFUSAL_REASON_STATE_REGRESSED: RefusalReason.ValueType  # 9
+""""You know of things that I do not: I was restored from an older backup, and an operator has to decide." """
+REFUSAL_REASON_DISK_FULL: RefusalReason.ValueType  # 10
+""""I cannot write down what you send; keep it and come back later." """
 global___RefusalReason = RefusalReason
 
 @typing.final
@@ -257,6 +265,10 @@ class Hello(google.protobuf.message.Message):
     EPOCH_FIELD_NUMBER: builtins.int
     UNSETTLED_FIELD_NUMBER: builtins.int
     SOFTWARE_FIELD_NUMBER: builtins.int
+    SEALED_THROUGH_FIELD_NUMBER: builtins.int
+    SETTLED_THROUGH_FIELD_NUMBER: builtins.int
+    VERSION_FIELD_NUMBER: builtins.int
+    LEADER_EPOCH_FIELD_NUMBER: builtins.int
     device: builtins.str
     """The device's name, [a-z0-9][a-z0-9._-]{0,62}. With mTLS it must be the certificate's common name."""
     protocol: builtins.int
@@ -267,6 +279,14 @@ class Hello(google.protobuf.message.Message):
     """The store epoch the coordinator gave this agent; 0 asks for a new one."""
     software: builtins.str
     """Version of the agent's software, for people."""
+    sealed_through: builtins.int
+    """The highest seq that is sealed here in this epoch; below what the coordinator has settled, the store was set back."""
+    settled_through: builtins.int
+    """All deltas up to this seq have an outcome here; above what the coordinator has settled, the coordinator was set back."""
+    version: builtins.int
+    """The newest version of this lineage that the device has held."""
+    leader_epoch: builtins.int
+    """The highest leader epoch under which it was welcomed to this lineage."""
     @property
     def unsettled(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Sealed]:
         """Deltas that are sealed here and have no outcome yet, in the order of seq."""
@@ -280,8 +300,12 @@ class Hello(google.protobuf.message.Message):
         epoch: builtins.int = ...,
         unsettled: collections.abc.Iterable[global___Sealed] | None = ...,
         software: builtins.str = ...,
+        sealed_through: builtins.int = ...,
+        settled_through: builtins.int = ...,
+        version: builtins.int = ...,
+        leader_epoch: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["device", b"device", "epoch", b"epoch", "lineage", b"lineage", "protocol", b"protocol", "software", b"software", "unsettled", b"unsettled"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["device", b"device", "epoch", b"epoch", "leader_epoch", b"leader_epoch", "lineage", b"lineage", "protocol", b"protocol", "sealed_through", b"sealed_through", "settled_through", b"settled_through", "software", b"software", "unsettled", b"unsettled", "version", b"version"]) -> None: ...
 
 global___Hello = Hello
 
@@ -322,6 +346,7 @@ class Welcome(google.protobuf.message.Message):
     VERSION_FIELD_NUMBER: builtins.int
     STAGED_FIELD_NUMBER: builtins.int
     OUTCOMES_FIELD_NUMBER: builtins.int
+    LEADER_EPOCH_FIELD_NUMBER: builtins.int
     lineage: builtins.bytes
     """This training run; 16 bytes. Another lineage than the agent's own makes its old deltas void."""
     epoch: builtins.int
@@ -334,6 +359,8 @@ class Welcome(google.protobuf.message.Message):
     """First 8 bytes of SHA-256 over the ordered (name, shape, dtype) of the trainable parameters."""
     version: builtins.int
     """The version of the model now."""
+    leader_epoch: builtins.int
+    """Grows with each start of the coordinator; a device refuses one below what it has seen."""
     @property
     def plan(self) -> global___Plan:
         """How to train and how much to send."""
@@ -358,9 +385,10 @@ class Welcome(google.protobuf.message.Message):
         version: builtins.int = ...,
         staged: collections.abc.Iterable[global___Staged] | None = ...,
         outcomes: collections.abc.Iterable[global___Outcome] | None = ...,
+        leader_epoch: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["plan", b"plan"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["epoch", b"epoch", "layout_hash", b"layout_hash", "lineage", b"lineage", "outcomes", b"outcomes", "plan", b"plan", "staged", b"staged", "task", b"task", "task_params", b"task_params", "version", b"version"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["epoch", b"epoch", "layout_hash", b"layout_hash", "leader_epoch", b"leader_epoch", "lineage", b"lineage", "outcomes", b"outcomes", "plan", b"plan", "staged", b"staged", "task", b"task", "task_params", b"task_params", "version", b"version"]) -> None: ...
 
 global___Welcome = Welcome
 
@@ -777,6 +805,8 @@ class Report(google.protobuf.message.Message):
     TRAINER_RESTARTS_FIELD_NUMBER: builtins.int
     AGENT_RSS_BYTES_FIELD_NUMBER: builtins.int
     TRAINER_RSS_BYTES_FIELD_NUMBER: builtins.int
+    ABANDONED_FIELD_NUMBER: builtins.int
+    FORGOTTEN_CUTS_FIELD_NUMBER: builtins.int
     version: builtins.int
     """Version of the model that the trainer's base holds."""
     checksum: builtins.int
@@ -813,6 +843,10 @@ class Report(google.protobuf.message.Message):
     """Resident memory of the agent process, bytes."""
     trainer_rss_bytes: builtins.int
     """Resident memory of the trainer process, bytes."""
+    abandoned: builtins.int
+    """Sealed deltas that were given up, because their training or the device's store is gone."""
+    forgotten_cuts: builtins.int
+    """Cuts whose unsent rest was lost when a trainer or the device went down."""
     def __init__(
         self,
         *,
@@ -834,8 +868,10 @@ class Report(google.protobuf.message.Message):
         trainer_restarts: builtins.int = ...,
         agent_rss_bytes: builtins.int = ...,
         trainer_rss_bytes: builtins.int = ...,
+        abandoned: builtins.int = ...,
+        forgotten_cuts: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["agent_rss_bytes", b"agent_rss_bytes", "checksum", b"checksum", "compute_s", b"compute_s", "cuts", b"cuts", "delay_steps", b"delay_steps", "goodput_up", b"goodput_up", "has_checksum", b"has_checksum", "hidden_s", b"hidden_s", "residual_norm", b"residual_norm", "rtt_s", b"rtt_s", "steps", b"steps", "trainer_restarts", b"trainer_restarts", "trainer_rss_bytes", b"trainer_rss_bytes", "transfer_s", b"transfer_s", "version", b"version", "wait_s", b"wait_s", "wire_received_bytes", b"wire_received_bytes", "wire_sent_bytes", b"wire_sent_bytes"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["abandoned", b"abandoned", "agent_rss_bytes", b"agent_rss_bytes", "checksum", b"checksum", "compute_s", b"compute_s", "cuts", b"cuts", "delay_steps", b"delay_steps", "forgotten_cuts", b"forgotten_cuts", "goodput_up", b"goodput_up", "has_checksum", b"has_checksum", "hidden_s", b"hidden_s", "residual_norm", b"residual_norm", "rtt_s", b"rtt_s", "steps", b"steps", "trainer_restarts", b"trainer_restarts", "trainer_rss_bytes", b"trainer_rss_bytes", "transfer_s", b"transfer_s", "version", b"version", "wait_s", b"wait_s", "wire_received_bytes", b"wire_received_bytes", "wire_sent_bytes", b"wire_sent_bytes"]) -> None: ...
 
 global___Report = Report
 

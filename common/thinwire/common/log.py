@@ -1,0 +1,285 @@
+"""An append-only log of checksummed, chained records: the coordinator's journal and the agent's outbox.
+
+Segments are files named by the number of their first record. Each begins with a head, then records follow:
+
+    head      8s magic | u64 first | 16s chain before it | u32 crc
+    record    u32 header length | u32 body length | u64 number | u32 crc | 16s chain | header | body
+
+The crc (CRC-32) covers lengths, number, header and body; the chain is SHA-256 over the chain before, the header and the
+crc, cut to 16 bytes, so a record can neither be changed nor moved, left out or put in. All integers are little-endian.
+
+A record that the last segment ends in the middle of was never synced, and is cut off when the log is opened. Whether a
+broken last record had been synced is told by a watermark, a small file beside the segments that is written after each
+sync: below it a broken record is damage, and damage is never skipped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from thinwire.common.disk import File, Folder
+from thinwire.common.errors import DamagedError
+
+MAGIC = b"TWLOG\x001\n"
+MAX_HEADER_BYTES = 1 << 20
+MAX_BODY_BYTES = 512 << 20
+_HEAD = struct.Struct("<8sQ16sI")
+_RECORD = struct.Struct("<IIQI16s")
+_NUMBERED = struct.Struct("<IIQ")
+_MARK = struct.Struct("<QI")
+_GENESIS = bytes(16)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record; `number` counts from 1 over the whole log."""
+
+    number: int
+    header: bytes
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One file of the log."""
+
+    name: str
+    first: int
+
+
+class _TornError(Exception):
+    """The file ends, or turns into something else, at this offset."""
+
+    def __init__(self, offset: int, why: str) -> None:
+        super().__init__(why)
+        self.offset = offset
+
+
+class Log:
+    """Records of one log, appended by one process; opening it cuts off what was torn."""
+
+    def __init__(self, folder: Folder, prefix: str, segment_bytes: int = 64 << 20) -> None:
+        self._folder, self._prefix, self._segment_bytes = folder, prefix, segment_bytes
+        self.segments = self._find()
+        self.synced = self._read_mark()
+        self.next = 1
+        self.torn_bytes = 0
+        self._chain = _GENESIS
+        self._file: File | None = None
+        if self.segments:
+            self._reopen()
+
+    @property
+    def first(self) -> int:
+        """The number of the oldest record that is kept, or would be."""
+        return self.segments[0].first if self.segments else self.next
+
+    def append(self, header: bytes, body: bytes = b"") -> int:
+        """Add a record and give its number; it is safe after the next `sync`. Raise DiskError."""
+        file = self._writable()
+        numbers = _NUMBERED.pack(len(header), len(body), self.next)
+        crc = zlib.crc32(body, zlib.crc32(header, zlib.crc32(numbers)))
+        chain = _chained(self._chain, header, crc)
+        packed = _RECORD.pack(len(header), len(body), self.next, crc, chain) + header
+        file.append(packed + body)
+        self._chain, self.next = chain, self.next + 1
+        return self.next - 1
+
+    def sync(self) -> int:
+        """Make all that was appended survive; give the number up to which it does. Raise DiskError."""
+        upto = self.next - 1
+        if self._file is not None and upto > self.synced:
+            self._file.sync()
+        self.mark(upto)
+        return upto
+
+    def mark(self, upto: int) -> None:
+        """Take note that all records up to this one are safe."""
+        if upto > self.synced:
+            self.synced = upto
+            numbers = struct.pack("<Q", upto)
+            self._folder.jot(self._mark_name, numbers + struct.pack("<I", zlib.crc32(numbers)))
+
+    def read(self, start: int) -> Iterator[Record]:
+        """Records from `start` on; raise DamagedError where they do not follow each other."""
+        if start < self.first:
+            raise DamagedError(f"record {start} is asked for, but {self._prefix} begins at {self.first}")
+        kept = [segment for segment in self.segments if segment.first <= start][-1:]
+        chain: bytes | None = None
+        for segment in kept + [segment for segment in self.segments if segment.first > start]:
+            for record, after in self._records(segment, chain):
+                chain = after
+                if record.number >= start:
+                    yield record
+
+    def drop_before(self, number: int) -> None:
+        """Delete the segments that hold only records below `number`."""
+        while len(self.segments) > 1 and self.segments[1].first <= number:
+            self._folder.remove(self.segments.pop(0).name)
+
+    def close(self) -> None:
+        """Let go of the files."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    # -- writing -----------------------------------------------------------------------------------------------
+
+    def _writable(self) -> File:
+        if self._file is not None and self._file.size < self._segment_bytes:
+            return self._file
+        return self._begin_segment()
+
+    def _begin_segment(self) -> File:
+        if self._file is not None:
+            # What is in the older segment must not be less safe than what follows it.
+            self._file.sync()
+            self._file.close()
+            self._file = None
+        name = f"{self._prefix}-{self.next:016d}.log"
+        file = self._folder.open(name)
+        if file.size:
+            file.cut(0)
+        numbers = _HEAD.pack(MAGIC, self.next, self._chain, 0)[:-4]
+        file.append(numbers + struct.pack("<I", zlib.crc32(numbers)))
+        self.segments.append(Segment(name, self.next))
+        self._file = file
+        return file
+
+    @property
+    def _mark_name(self) -> str:
+        return f"{self._prefix}.synced"
+
+    # -- reading -----------------------------------------------------------------------------------------------
+
+    def _find(self) -> list[Segment]:
+        start, end = f"{self._prefix}-", ".log"
+        named = (name for name in self._folder.names() if name.startswith(start) and name.endswith(end))
+        numbered = ((name, name[len(start) : -len(end)]) for name in named)
+        return sorted(
+            (Segment(name, int(number)) for name, number in numbered if number.isdigit()), key=lambda s: s.first
+        )
+
+    def _read_mark(self) -> int:
+        if self._mark_name not in self._folder.names():
+            return 0
+        data = self._folder.read(self._mark_name, 0, _MARK.size)
+        if len(data) != _MARK.size:
+            return 0
+        upto, crc = _MARK.unpack(data)
+        return int(upto) if zlib.crc32(data[:8]) == crc else 0
+
+    def _reopen(self) -> None:
+        while True:
+            last = self.segments[-1]
+            try:
+                end = self._walk_last(last)
+                break
+            except _TornError as torn:
+                # A segment whose very head is torn holds nothing; the one before it ends the log.
+                self._refuse_synced_loss(last, last.first, torn)
+                self._folder.remove(self.segments.pop().name)
+                if not self.segments:
+                    return
+        self._file = self._folder.open(last.name)
+        if self._file.size > end:
+            self.torn_bytes = self._file.size - end
+            self._file.cut(end)
+        # What a killed process had written and not synced is read as if it had been: from now on it must be.
+        self._file.sync()
+        self.mark(self.next - 1)
+
+    def _walk_last(self, segment: Segment) -> int:
+        offset, self._chain = self._read_head(segment)
+        self.next = segment.first
+        try:
+            while (found := self._read_record(segment, offset, self.next, self._chain)) is not None:
+                _, offset, self._chain = found
+                self.next += 1
+        except _TornError as torn:
+            self._refuse_synced_loss(segment, self.next, torn)
+            self._refuse_hole(segment, offset)
+        return offset
+
+    def _refuse_synced_loss(self, segment: Segment, number: int, torn: _TornError) -> None:
+        if number <= self.synced:
+            raise self._damaged(segment, number, torn)
+
+    def _refuse_hole(self, segment: Segment, offset: int) -> None:
+        # A torn end has nothing readable after it. Where a later record of this log can be read, this one is damaged.
+        rest = self._folder.read(segment.name, offset, self._folder.size(segment.name) - offset)
+        for later in range(self.next + 1, self.next + 9):
+            place = rest.find(struct.pack("<Q", later))
+            if place >= 8 and self._stands_alone(rest[place - 8 :], later):
+                raise DamagedError(
+                    f"{segment.name}: record {self.next} at byte {offset} is damaged, and record {later} follows it; "
+                    "restore this folder from a backup"
+                )
+
+    def _stands_alone(self, data: bytes, number: int) -> bool:
+        if len(data) < _RECORD.size:
+            return False
+        header_bytes, body_bytes, found, crc, _ = _RECORD.unpack_from(data)
+        end = _RECORD.size + header_bytes + body_bytes
+        whole = zlib.crc32(data[_RECORD.size : end], zlib.crc32(data[: _NUMBERED.size]))
+        return bool(found == number and end <= len(data) and whole == crc)
+
+    def _records(self, segment: Segment, before: bytes | None) -> Iterator[tuple[Record, bytes]]:
+        following = next((s.first for s in self.segments if s.first > segment.first), self.next)
+        number = segment.first
+        try:
+            offset, chain = self._read_head(segment)
+            if before not in (None, chain):
+                raise _TornError(0, "it does not go on from the segment before it")
+            while number < following:
+                found = self._read_record(segment, offset, number, chain)
+                if found is None:
+                    raise _TornError(offset, "the file ends")
+                record, offset, chain = found
+                yield record, chain
+                number += 1
+        except _TornError as torn:
+            raise self._damaged(segment, number, torn) from None
+
+    def _damaged(self, segment: Segment, number: int, torn: _TornError) -> DamagedError:
+        return DamagedError(
+            f"{segment.name}: record {number} at byte {torn.offset} is damaged ({torn}); "
+            "restore this folder from a backup"
+        )
+
+    def _read_head(self, segment: Segment) -> tuple[int, bytes]:
+        data = self._folder.read(segment.name, 0, _HEAD.size)
+        if len(data) < _HEAD.size:
+            raise _TornError(0, "the file has no head")
+        magic, first, chain, crc = _HEAD.unpack(data)
+        if magic != MAGIC or first != segment.first or zlib.crc32(data[:-4]) != crc:
+            raise _TornError(0, "the head is not that of this segment")
+        return _HEAD.size, chain
+
+    def _read_record(
+        self, segment: Segment, offset: int, number: int, before: bytes
+    ) -> tuple[Record, int, bytes] | None:
+        prefix = self._folder.read(segment.name, offset, _RECORD.size)
+        if not prefix:
+            return None
+        if len(prefix) < _RECORD.size:
+            raise _TornError(offset, "the file ends within a record")
+        header_bytes, body_bytes, found, crc, chain = _RECORD.unpack(prefix)
+        if found != number or header_bytes > MAX_HEADER_BYTES or body_bytes > MAX_BODY_BYTES:
+            raise _TornError(offset, "no record begins here")
+        length = header_bytes + body_bytes
+        data = self._folder.read(segment.name, offset + _RECORD.size, length)
+        if len(data) < length:
+            raise _TornError(offset, "the file ends within a record")
+        header, body = data[:header_bytes], data[header_bytes:]
+        if zlib.crc32(data, zlib.crc32(prefix[: _NUMBERED.size])) != crc or _chained(before, header, crc) != chain:
+            raise _TornError(offset, "its checksum is wrong")
+        return Record(number, header, body), offset + _RECORD.size + length, chain
+
+
+def _chained(before: bytes, header: bytes, crc: int) -> bytes:
+    return hashlib.sha256(before + header + struct.pack("<I", crc)).digest()[:16]
