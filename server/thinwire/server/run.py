@@ -15,21 +15,19 @@ import uvloop
 from thinwire.common import http, logs
 from thinwire.common.address import parse_address
 from thinwire.common.channel import server_credentials, server_options
-from thinwire.common.codec import ValueCode, kept_of
 from thinwire.common.errors import LinkError, SettingsError, ThinwireError
 from thinwire.common.exits import Exit
 from thinwire.common.settings import CoordinatorSettings
-from thinwire.common.values import Plan, Welcome
-from thinwire.server.admit import Admission
+from thinwire.common.values import Welcome
 from thinwire.server.coordinator import Coordinator
-from thinwire.server.core import CoordinatorCore, Rules
+from thinwire.server.core import CoordinatorCore
 from thinwire.server.evaluator import Evaluator, ModelDescription
 from thinwire.server.metrics import CoordinatorMetrics
 from thinwire.server.model import GlobalModel
 from thinwire.server.operator import OperatorService
-from thinwire.server.policy import commit_policy
 from thinwire.server.service import FleetService, task_params_json
 from thinwire.server.staging import Staging
+from thinwire.server.training import admission_of, plan_of, rules_of
 from thinwire.tasks import task_path
 from thinwire.v1 import operator_pb2_grpc, session_pb2_grpc
 
@@ -90,60 +88,9 @@ async def _before(
 def build(settings: CoordinatorSettings, model: ModelDescription, evaluator: Evaluator | None) -> Coordinator:
     """A coordinator for these settings and this model, not yet serving."""
     held = GlobalModel(model.layout, model.buffer_layout, model.weights_P, model.buffers_B)
-    admission = Admission(
-        layout=model.layout,
-        buffer_layout=model.buffer_layout,
-        # A device's plan may change between its cut and its arrival, so twice the density is no offence.
-        max_kept=min(model.layout.size, 2 * kept_of(settings.density.up, model.layout.size)),
-        max_bytes=settings.limits.max_delta_bytes,
-        max_staleness=settings.aggregation.max_staleness,
-        clip_norm=settings.aggregation.clip_norm,
-    )
+    admission = admission_of(settings, model.layout, model.buffer_layout)
     core = CoordinatorCore(rules_of(settings, evaluate=evaluator is not None), held, admission)
     return Coordinator(core, welcome_of(settings, model), evaluator, CoordinatorMetrics())
-
-
-def rules_of(settings: CoordinatorSettings, *, evaluate: bool) -> Rules:
-    """The core's rules from the operator's settings."""
-    a, t = settings.aggregation, settings.training
-    window = t.window if t.overlap else 1
-    return Rules(
-        policy=commit_policy(
-            a.mode, buffer=a.buffer, quorum=a.quorum, deadline_s=a.deadline, window=window
-        ),
-        density_down=settings.density.down,
-        values_down=ValueCode(settings.density.values_down),
-        denominator=a.denominator,
-        weights=a.weights,
-        staleness=a.staleness,
-        staleness_power=a.staleness_power,
-        server_learning_rate=a.server_learning_rate,
-        server_momentum=a.server_momentum,
-        min_devices=a.min_devices,
-        max_commits=settings.stop.max_commits,
-        target_accuracy=settings.stop.target_accuracy,
-        patience=settings.stop.patience,
-        evaluate=evaluate,
-        evaluate_every=settings.evaluation.every_commits,
-    )
-
-
-def plan_of(settings: CoordinatorSettings) -> Plan:
-    """What every device is told to do."""
-    t, a = settings.training, settings.aggregation
-    return Plan(
-        local_steps=t.local_steps,
-        density=settings.density.up,
-        window=t.window,
-        omega=t.omega,
-        server_gain=a.server_learning_rate / (1.0 - a.server_momentum),
-        optimizer=t.optimizer,
-        learning_rate=t.learning_rate,
-        momentum=t.momentum,
-        values=settings.density.values,
-        overlap=t.overlap,
-        max_delta_bytes=settings.limits.max_delta_bytes,
-    )
 
 
 def welcome_of(settings: CoordinatorSettings, model: ModelDescription) -> Welcome:
