@@ -26,6 +26,7 @@ _COMMANDS = {
     "data": "Prepare and look at data sets.",
     "link": "Emulate thin links on loopback.",
     "bench": "Measure the parts that must be fast.",
+    "chaos": "Break a fleet on purpose, and check what became of it.",
 }
 _EXITS: dict[type[ThinwireError], Exit] = {
     SettingsError: Exit.SETTINGS,
