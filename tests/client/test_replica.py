@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from thinwire.common import checksum
 from thinwire.common.codec import ValueCode
+from thinwire.trainer.delays import Delays
 from thinwire.trainer.replica import DesyncError, Replica
 
 SIZE = 12
@@ -152,7 +153,16 @@ def test_the_delay_is_counted_in_local_steps() -> None:
     replica = based()
     replica.cut(1.0, ValueCode.FP32, steps=10)
     replica.advance(3, EVERYTHING, np.zeros(SIZE, np.float32), None, through=1, steps=34)
-    assert replica.delay_steps == 24
+    assert replica.delays.last == 24
+
+
+def test_delays_are_ranked_over_the_last_acknowledgements() -> None:
+    delays = Delays()
+    assert delays.percentile(0.5) == 0
+    for steps in (1000, *range(1, 257)):
+        delays.note(steps)
+    found = [delays.percentile(share) for share in (0.0, 0.5, 0.95, 1.0)]
+    assert found == [1, 128, 244, 256], "the first, of another time, is forgotten"
 
 
 def test_what_is_dropped_is_counted() -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _COLUMNS = (
     "device", "link", "last seen", "version", "deltas", "rejected", "weight",
-    "sent", "received", "rtt", "goodput up", "busy", "overlap", "memory",
+    "sent", "received", "rtt", "goodput up", "delay", "busy", "overlap", "memory",
 )  # fmt: skip
 
 
@@ -26,7 +26,8 @@ def devices(coordinator: Coordinator, json: bool, watch: float | None) -> None:
     """Show which devices take part, and how they do.
 
     Memory is that of the agent and of its trainer; busy is the share of the time in which the trainer computed,
-    overlap the share of the transfer time in which it did.
+    overlap the share of the transfer time in which it did. Delay is in local steps, from a delta's cut to its
+    inclusion: median/95th percentile.
 
     \b
     Examples:
@@ -55,6 +56,7 @@ def _row(device: "Device") -> tuple[str, ...]:
         about(report.wire_received_bytes),
         f"{report.rtt_s * 1e3:.0f} ms",
         f"{report.goodput_up * 8 / 1e6:.2f} Mbit/s",
+        f"{report.delay_median}/{report.delay_p95}",
         f"{report.busy_ratio:.0%}",
         f"{report.overlap_ratio:.0%}",
         f"{about(report.agent_rss_bytes)} + {about(report.trainer_rss_bytes)}",

@@ -43,6 +43,7 @@ def facts(status: "GetStatusResponse") -> Table:
         ),
         ("up", _traffic(status.packed_bytes_up, status.dense_bytes_up, status.wire_bytes_up)),
         ("down", _traffic(status.packed_bytes_down, status.dense_bytes_down, status.wire_bytes_down)),
+        ("delay", _delay(status)),
         ("overlap", f"trainers computed during {status.overlap_ratio:.0%} of the transfer time"),
     ]
     return Table((), rows)
@@ -63,6 +64,13 @@ def _evaluated(status: "GetStatusResponse") -> str:
     found = ", ".join(f"{name} {value:.4f}" for name, value in sorted(status.metrics.items()))
     target = f" (target accuracy {status.target_accuracy:g})" if status.target_accuracy else ""
     return f"version {status.evaluated_version}: {found}{target}"
+
+
+def _delay(status: "GetStatusResponse") -> str:
+    return (
+        f"{status.delay_median} local steps from cut to inclusion (median),"
+        f" {status.delay_least} at least, {status.delay_p95} at the slowest device's 95th percentile"
+    )
 
 
 def _traffic(packed: int, dense: int, wire: int) -> str:

@@ -24,6 +24,8 @@ GAUGES = {
     "cuts": ("thinwire_agent_deltas_cut", "Deltas cut."),
     "residual_norm": ("thinwire_agent_residual_norm", "Euclidean norm of the residual at the last look."),
     "delay_steps": ("thinwire_agent_delay_steps", "Local steps from the cut of the last included delta."),
+    "delay_median": ("thinwire_agent_delay_median_steps", "Median of the last delays."),
+    "delay_p95": ("thinwire_agent_delay_p95_steps", "95th percentile of the last delays."),
     "trainer_restarts": ("thinwire_agent_trainer_restarts", "Restarts of the trainer process."),
     "agent_rss_bytes": ("thinwire_agent_resident_bytes", "Resident memory of the agent."),
     "trainer_rss_bytes": ("thinwire_agent_trainer_resident_bytes", "Resident memory of the trainer."),

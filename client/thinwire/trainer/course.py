@@ -115,6 +115,7 @@ class Course:
 
     def tell_figures(self) -> None:
         """Say how the training goes; once it is over, with the full checksum of the base."""
+        delays = self.replica.delays
         figures = frames.Figures(
             version=self.replica.version,
             steps=self.steps,
@@ -122,7 +123,10 @@ class Course:
             compute_s=self.compute_s,
             wait_s=self.wait_s,
             residual_norm=_told(self.replica.residual_norm()),
-            delay_steps=self.replica.delay_steps,
+            delay_steps=delays.last,
+            delay_least=delays.percentile(0.0),
+            delay_median=delays.percentile(0.5),
+            delay_p95=delays.percentile(0.95),
             waiting=self.waiting,
             checksum=self._final_checksum,
         )

@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 
 from thinwire.common import checksum
 from thinwire.common.codec import Quantised, ValueCode, add_and_select, kept_of, quantise
+from thinwire.trainer.delays import Delays
 
 Vector = NDArray[np.float32]
 Index = NDArray[np.int64]
@@ -69,7 +70,7 @@ class Replica:
         self.checksum = 0
         self.next_seq = next_seq
         self.dropped = 0.0
-        self.delay_steps = 0
+        self.delays = Delays()
         self.origin_P = working_P.copy()
 
     @property
@@ -142,7 +143,7 @@ class Replica:
 
     def _include(self, through: int, steps: int) -> None:
         for seq in [seq for seq in self.pending if seq <= through]:
-            self.delay_steps = max(0, steps - self.pending.pop(seq).steps)
+            self.delays.note(steps - self.pending.pop(seq).steps)
 
     def _absorb(self) -> None:
         # origin becomes the increment, then the new origin: no fourth vector is needed.

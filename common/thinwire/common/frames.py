@@ -134,6 +134,9 @@ class Figures(Frame, frozen=True):
     delay_steps: int
     waiting: bool
     checksum: int | None = None
+    delay_least: int = 0
+    delay_median: int = 0
+    delay_p95: int = 0
 
 
 class Failed(Frame, frozen=True):

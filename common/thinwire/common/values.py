@@ -64,6 +64,18 @@ class Plan:
     values: str = "log3"
     overlap: bool = True
     max_delta_bytes: int = 32 << 20
+    residual: str = "release"
+    taylor: float = 0.0
+    drift: float = 0.0
+    drift_memory: float = 0.8
+    merge: str = "rebase"
+    mix: float = 0.5
+    mask_momentum: bool = False
+    proximal: float = 0.0
+    selection: str = "top"
+    mask_seed: int = 0
+    waits_for: str = "commit"
+    rebase: str = "at-once"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +119,7 @@ class Outcome:
     reason: RejectReason = RejectReason.NONE
     refund: bool = False
     message: str = ""
+    version: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +251,9 @@ class Report:
     trainer_rss_bytes: int = 0
     abandoned: int = 0
     forgotten_cuts: int = 0
+    delay_least: int = 0
+    delay_median: int = 0
+    delay_p95: int = 0
 
     @property
     def overlap_ratio(self) -> float:

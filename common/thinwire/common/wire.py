@@ -35,8 +35,8 @@ RESPONSE_KINDS: dict[str, type] = {
 # Longest text, bytes field or list that a message may carry, by field name; text for people gets 1 KiB.
 BOUNDS = {
     "data": values.CHUNK_BYTES, "task_params": 4096, "device": 64, "software": 64, "task": 64, "optimizer": 16,
-    "values": 16, "lineage": 16, "layout_hash": 8, "sha256": 32, "token": 16, "unsettled": 256, "staged": 256,
-    "outcomes": 256,
+    "values": 16, "residual": 16, "merge": 16, "selection": 16, "waits_for": 16, "rebase": 16, "lineage": 16,
+    "layout_hash": 8, "sha256": 32, "token": 16, "unsettled": 256, "staged": 256, "outcomes": 256,
 }  # fmt: skip
 DEFAULT_BOUND = 1024
 

@@ -34,6 +34,8 @@ class Summary:
     overlap_ratio: float
     trainer_busy_ratio: float
     delay_steps: float
+    delay_steps_least: int
+    delay_steps_p95: int
     mean_staleness: float
     devices: int
     devices_equal: int
@@ -80,7 +82,9 @@ def summarise(
         times_fewer_down=status.dense_bytes_down / max(1, status.wire_bytes_down),
         overlap_ratio=status.overlap_ratio,
         trainer_busy_ratio=median([device.report.busy_ratio for device in devices] or [0.0]),
-        delay_steps=median([device.report.delay_steps for device in devices] or [0]),
+        delay_steps=status.delay_median,
+        delay_steps_least=status.delay_least,
+        delay_steps_p95=status.delay_p95,
         mean_staleness=status.mean_staleness,
         devices=len(devices),
         devices_equal=sum(stands_at(device, status) for device in devices),
@@ -119,7 +123,8 @@ def table(summary: Summary) -> Table:
     busy = f"trainers computed {s.trainer_busy_ratio:.0%} of their time"
     grid.add_row("hidden", f"{s.overlap_ratio:.0%} of the transfer time behind compute; {busy}")
     late = f"{s.mean_staleness:.1f} versions late on average"
-    grid.add_row("delay", f"{s.delay_steps:g} local steps from cut to inclusion, {late}")
+    spread = f"({s.delay_steps_least} to {s.delay_steps_p95})"
+    grid.add_row("delay", f"{s.delay_steps:g} {spread} local steps from cut to inclusion, {late}")
     grid.add_row("replicas", f"{s.devices_equal} of {s.devices} devices equal the coordinator, checksum {s.checksum}")
     grid.add_row("memory", f"{about(s.agent_rss_bytes)} for the largest agent, without its trainer")
     return grid

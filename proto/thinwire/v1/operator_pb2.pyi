@@ -69,6 +69,9 @@ class GetStatusResponse(google.protobuf.message.Message):
     DENSE_BYTES_DOWN_FIELD_NUMBER: builtins.int
     OVERLAP_RATIO_FIELD_NUMBER: builtins.int
     MEAN_STALENESS_FIELD_NUMBER: builtins.int
+    DELAY_LEAST_FIELD_NUMBER: builtins.int
+    DELAY_MEDIAN_FIELD_NUMBER: builtins.int
+    DELAY_P95_FIELD_NUMBER: builtins.int
     lineage: builtins.str
     """This training run, hexadecimal."""
     task: builtins.str
@@ -113,6 +116,12 @@ class GetStatusResponse(google.protobuf.message.Message):
     """Share of the transfer time in which the device's trainer computed, over all devices."""
     mean_staleness: builtins.float
     """Mean staleness of the accepted deltas, versions."""
+    delay_least: builtins.int
+    """Delays from a delta's cut to its inclusion, local steps, over the devices that reported any: the least of all,"""
+    delay_median: builtins.int
+    """the median of the devices' medians,"""
+    delay_p95: builtins.int
+    """and the largest of the devices' 95th percentiles."""
     @property
     def metrics(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.float]:
         """What the evaluation found, by name; for example "accuracy"."""
@@ -143,8 +152,11 @@ class GetStatusResponse(google.protobuf.message.Message):
         dense_bytes_down: builtins.int = ...,
         overlap_ratio: builtins.float = ...,
         mean_staleness: builtins.float = ...,
+        delay_least: builtins.int = ...,
+        delay_median: builtins.int = ...,
+        delay_p95: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["accepted", b"accepted", "checksum", b"checksum", "connected", b"connected", "dense_bytes_down", b"dense_bytes_down", "dense_bytes_up", b"dense_bytes_up", "elapsed_s", b"elapsed_s", "evaluated_version", b"evaluated_version", "known", b"known", "lineage", b"lineage", "mean_staleness", b"mean_staleness", "metrics", b"metrics", "overlap_ratio", b"overlap_ratio", "packed_bytes_down", b"packed_bytes_down", "packed_bytes_up", b"packed_bytes_up", "parameters", b"parameters", "phase", b"phase", "reason", b"reason", "rejected", b"rejected", "target_accuracy", b"target_accuracy", "task", b"task", "version", b"version", "wire_bytes_down", b"wire_bytes_down", "wire_bytes_up", b"wire_bytes_up"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["accepted", b"accepted", "checksum", b"checksum", "connected", b"connected", "delay_least", b"delay_least", "delay_median", b"delay_median", "delay_p95", b"delay_p95", "dense_bytes_down", b"dense_bytes_down", "dense_bytes_up", b"dense_bytes_up", "elapsed_s", b"elapsed_s", "evaluated_version", b"evaluated_version", "known", b"known", "lineage", b"lineage", "mean_staleness", b"mean_staleness", "metrics", b"metrics", "overlap_ratio", b"overlap_ratio", "packed_bytes_down", b"packed_bytes_down", "packed_bytes_up", b"packed_bytes_up", "parameters", b"parameters", "phase", b"phase", "reason", b"reason", "rejected", b"rejected", "target_accuracy", b"target_accuracy", "task", b"task", "version", b"version", "wire_bytes_down", b"wire_bytes_down", "wire_bytes_up", b"wire_bytes_up"]) -> None: ...
 
 global___GetStatusResponse = GetStatusResponse
 
@@ -249,6 +261,9 @@ class DeviceReport(google.protobuf.message.Message):
     TRAINER_RESTARTS_FIELD_NUMBER: builtins.int
     AGENT_RSS_BYTES_FIELD_NUMBER: builtins.int
     TRAINER_RSS_BYTES_FIELD_NUMBER: builtins.int
+    DELAY_LEAST_FIELD_NUMBER: builtins.int
+    DELAY_MEDIAN_FIELD_NUMBER: builtins.int
+    DELAY_P95_FIELD_NUMBER: builtins.int
     version: builtins.int
     """Version of the trainer's base."""
     checksum: builtins.int
@@ -277,6 +292,12 @@ class DeviceReport(google.protobuf.message.Message):
     """Resident memory of its agent, bytes."""
     trainer_rss_bytes: builtins.int
     """Resident memory of its trainer, bytes."""
+    delay_least: builtins.int
+    """Of the delays of its last acknowledged deltas, local steps: the least,"""
+    delay_median: builtins.int
+    """the median,"""
+    delay_p95: builtins.int
+    """and the one that 95 of 100 do not exceed."""
     def __init__(
         self,
         *,
@@ -294,7 +315,10 @@ class DeviceReport(google.protobuf.message.Message):
         trainer_restarts: builtins.int = ...,
         agent_rss_bytes: builtins.int = ...,
         trainer_rss_bytes: builtins.int = ...,
+        delay_least: builtins.int = ...,
+        delay_median: builtins.int = ...,
+        delay_p95: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["agent_rss_bytes", b"agent_rss_bytes", "busy_ratio", b"busy_ratio", "checksum", b"checksum", "delay_steps", b"delay_steps", "goodput_up", b"goodput_up", "overlap_ratio", b"overlap_ratio", "residual_norm", b"residual_norm", "rtt_s", b"rtt_s", "steps", b"steps", "trainer_restarts", b"trainer_restarts", "trainer_rss_bytes", b"trainer_rss_bytes", "version", b"version", "wire_received_bytes", b"wire_received_bytes", "wire_sent_bytes", b"wire_sent_bytes"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["agent_rss_bytes", b"agent_rss_bytes", "busy_ratio", b"busy_ratio", "checksum", b"checksum", "delay_least", b"delay_least", "delay_median", b"delay_median", "delay_p95", b"delay_p95", "delay_steps", b"delay_steps", "goodput_up", b"goodput_up", "overlap_ratio", b"overlap_ratio", "residual_norm", b"residual_norm", "rtt_s", b"rtt_s", "steps", b"steps", "trainer_restarts", b"trainer_restarts", "trainer_rss_bytes", b"trainer_rss_bytes", "version", b"version", "wire_received_bytes", b"wire_received_bytes", "wire_sent_bytes", b"wire_sent_bytes"]) -> None: ...
 
 global___DeviceReport = DeviceReport

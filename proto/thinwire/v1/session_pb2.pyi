@@ -431,6 +431,18 @@ class Plan(google.protobuf.message.Message):
     VALUES_FIELD_NUMBER: builtins.int
     OVERLAP_FIELD_NUMBER: builtins.int
     MAX_DELTA_BYTES_FIELD_NUMBER: builtins.int
+    RESIDUAL_FIELD_NUMBER: builtins.int
+    TAYLOR_FIELD_NUMBER: builtins.int
+    DRIFT_FIELD_NUMBER: builtins.int
+    DRIFT_MEMORY_FIELD_NUMBER: builtins.int
+    MERGE_FIELD_NUMBER: builtins.int
+    MIX_FIELD_NUMBER: builtins.int
+    MASK_MOMENTUM_FIELD_NUMBER: builtins.int
+    PROXIMAL_FIELD_NUMBER: builtins.int
+    SELECTION_FIELD_NUMBER: builtins.int
+    MASK_SEED_FIELD_NUMBER: builtins.int
+    WAITS_FOR_FIELD_NUMBER: builtins.int
+    REBASE_FIELD_NUMBER: builtins.int
     local_steps: builtins.int
     """Local optimiser steps between two cuts."""
     density: builtins.float
@@ -453,6 +465,30 @@ class Plan(google.protobuf.message.Message):
     """Whether the device trains on while its deltas are under way. False: it waits for its commit."""
     max_delta_bytes: builtins.int
     """Longest delta in bytes that the coordinator takes, statistics included."""
+    residual: builtins.str
+    """What becomes of what a delta leaves unsent: "release", "keep" or "private"; see docs/algorithms.md."""
+    taylor: builtins.float
+    """Strength of the Taylor term of the correction, 0 for none."""
+    drift: builtins.float
+    """Strength of the drift correction, 0 for none."""
+    drift_memory: builtins.float
+    """How much of the drift known so far stays at each acknowledgement, 0 to below 1."""
+    merge: builtins.str
+    """What a commit does to the working model: "rebase" or "mix"."""
+    mix: builtins.float
+    """For "mix": how much of the working model's distance to the base stays, 0 to 1."""
+    mask_momentum: builtins.bool
+    """Whether the local momentum is cleared at the coordinates that a delta carries."""
+    proximal: builtins.float
+    """Strength of the pull towards the base at each local step, 0 for none."""
+    selection: builtins.str
+    """Which coordinates a delta carries: "top" (the largest) or "mask" (drawn from mask_seed and the delta's seq)."""
+    mask_seed: builtins.int
+    """Seed of the masks; the same for all devices."""
+    waits_for: builtins.str
+    """Without overlap, what ends the wait for a delta: "commit" (it is in the base) or "outcome" (it is accepted)."""
+    rebase: builtins.str
+    """When commits are applied: "at-once", or "at-cut" for not before the delta under work is cut."""
     def __init__(
         self,
         *,
@@ -467,8 +503,20 @@ class Plan(google.protobuf.message.Message):
         values: builtins.str = ...,
         overlap: builtins.bool = ...,
         max_delta_bytes: builtins.int = ...,
+        residual: builtins.str = ...,
+        taylor: builtins.float = ...,
+        drift: builtins.float = ...,
+        drift_memory: builtins.float = ...,
+        merge: builtins.str = ...,
+        mix: builtins.float = ...,
+        mask_momentum: builtins.bool = ...,
+        proximal: builtins.float = ...,
+        selection: builtins.str = ...,
+        mask_seed: builtins.int = ...,
+        waits_for: builtins.str = ...,
+        rebase: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["density", b"density", "learning_rate", b"learning_rate", "local_steps", b"local_steps", "max_delta_bytes", b"max_delta_bytes", "momentum", b"momentum", "omega", b"omega", "optimizer", b"optimizer", "overlap", b"overlap", "server_gain", b"server_gain", "values", b"values", "window", b"window"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["density", b"density", "drift", b"drift", "drift_memory", b"drift_memory", "learning_rate", b"learning_rate", "local_steps", b"local_steps", "mask_momentum", b"mask_momentum", "mask_seed", b"mask_seed", "max_delta_bytes", b"max_delta_bytes", "merge", b"merge", "mix", b"mix", "momentum", b"momentum", "omega", b"omega", "optimizer", b"optimizer", "overlap", b"overlap", "proximal", b"proximal", "rebase", b"rebase", "residual", b"residual", "selection", b"selection", "server_gain", b"server_gain", "taylor", b"taylor", "values", b"values", "waits_for", b"waits_for", "window", b"window"]) -> None: ...
 
 global___Plan = Plan
 
@@ -588,6 +636,7 @@ class Outcome(google.protobuf.message.Message):
     REASON_FIELD_NUMBER: builtins.int
     REFUND_FIELD_NUMBER: builtins.int
     MESSAGE_FIELD_NUMBER: builtins.int
+    VERSION_FIELD_NUMBER: builtins.int
     seq: builtins.int
     """Number of the delta."""
     verdict: global___Verdict.ValueType
@@ -598,6 +647,8 @@ class Outcome(google.protobuf.message.Message):
     """Whether a rejected delta returns to the device's residual. If not, its mass is dropped and counted."""
     message: builtins.str
     """In words: what was wrong, the limit and the value."""
+    version: builtins.int
+    """The version of the model once all that an accepted delta set off was done; 0 when it is not told."""
     def __init__(
         self,
         *,
@@ -606,8 +657,9 @@ class Outcome(google.protobuf.message.Message):
         reason: global___RejectReason.ValueType = ...,
         refund: builtins.bool = ...,
         message: builtins.str = ...,
+        version: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["message", b"message", "reason", b"reason", "refund", b"refund", "seq", b"seq", "verdict", b"verdict"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["message", b"message", "reason", b"reason", "refund", b"refund", "seq", b"seq", "verdict", b"verdict", "version", b"version"]) -> None: ...
 
 global___Outcome = Outcome
 
@@ -807,6 +859,9 @@ class Report(google.protobuf.message.Message):
     TRAINER_RSS_BYTES_FIELD_NUMBER: builtins.int
     ABANDONED_FIELD_NUMBER: builtins.int
     FORGOTTEN_CUTS_FIELD_NUMBER: builtins.int
+    DELAY_LEAST_FIELD_NUMBER: builtins.int
+    DELAY_MEDIAN_FIELD_NUMBER: builtins.int
+    DELAY_P95_FIELD_NUMBER: builtins.int
     version: builtins.int
     """Version of the model that the trainer's base holds."""
     checksum: builtins.int
@@ -847,6 +902,12 @@ class Report(google.protobuf.message.Message):
     """Sealed deltas that were given up, because their training or the device's store is gone."""
     forgotten_cuts: builtins.int
     """Cuts whose unsent rest was lost when a trainer or the device went down."""
+    delay_least: builtins.int
+    """Of the delays of the last acknowledged deltas (at most 256), in local steps: the least,"""
+    delay_median: builtins.int
+    """the median,"""
+    delay_p95: builtins.int
+    """and the one that 95 of 100 do not exceed."""
     def __init__(
         self,
         *,
@@ -870,8 +931,11 @@ class Report(google.protobuf.message.Message):
         trainer_rss_bytes: builtins.int = ...,
         abandoned: builtins.int = ...,
         forgotten_cuts: builtins.int = ...,
+        delay_least: builtins.int = ...,
+        delay_median: builtins.int = ...,
+        delay_p95: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["abandoned", b"abandoned", "agent_rss_bytes", b"agent_rss_bytes", "checksum", b"checksum", "compute_s", b"compute_s", "cuts", b"cuts", "delay_steps", b"delay_steps", "forgotten_cuts", b"forgotten_cuts", "goodput_up", b"goodput_up", "has_checksum", b"has_checksum", "hidden_s", b"hidden_s", "residual_norm", b"residual_norm", "rtt_s", b"rtt_s", "steps", b"steps", "trainer_restarts", b"trainer_restarts", "trainer_rss_bytes", b"trainer_rss_bytes", "transfer_s", b"transfer_s", "version", b"version", "wait_s", b"wait_s", "wire_received_bytes", b"wire_received_bytes", "wire_sent_bytes", b"wire_sent_bytes"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["abandoned", b"abandoned", "agent_rss_bytes", b"agent_rss_bytes", "checksum", b"checksum", "compute_s", b"compute_s", "cuts", b"cuts", "delay_least", b"delay_least", "delay_median", b"delay_median", "delay_p95", b"delay_p95", "delay_steps", b"delay_steps", "forgotten_cuts", b"forgotten_cuts", "goodput_up", b"goodput_up", "has_checksum", b"has_checksum", "hidden_s", b"hidden_s", "residual_norm", b"residual_norm", "rtt_s", b"rtt_s", "steps", b"steps", "trainer_restarts", b"trainer_restarts", "trainer_rss_bytes", b"trainer_rss_bytes", "transfer_s", b"transfer_s", "version", b"version", "wait_s", b"wait_s", "wire_received_bytes", b"wire_received_bytes", "wire_sent_bytes", b"wire_sent_bytes"]) -> None: ...
 
 global___Report = Report
 

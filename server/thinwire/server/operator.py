@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from statistics import median
 from typing import Any
 
 import grpc.aio
@@ -28,6 +29,8 @@ class OperatorService(operator_pb2_grpc.OperatorServiceServicer):
         """How far the training is."""
         c = self._coordinator
         up, down = c.wire_bytes()
+        # A device that has no acknowledgement yet has no delay, which is not a delay of 0.
+        delayed = [record.report for record in list(c.devices.values()) if record.report.delay_p95]
         return operator_pb2.GetStatusResponse(
             lineage=c.welcome.lineage.hex(),
             task=c.welcome.task,
@@ -52,6 +55,9 @@ class OperatorService(operator_pb2_grpc.OperatorServiceServicer):
             dense_bytes_down=c.totals.dense_down,
             overlap_ratio=c.overlap_ratio,
             mean_staleness=c.totals.staleness / max(1, c.totals.accepted),
+            delay_least=min((late.delay_least for late in delayed), default=0),
+            delay_median=int(median([late.delay_median for late in delayed] or [0])),
+            delay_p95=max((late.delay_p95 for late in delayed), default=0),
         )
 
     async def ListDevices(
@@ -90,6 +96,9 @@ def _figures(record: DeviceRecord) -> operator_pb2.DeviceReport:
         steps=report.steps,
         residual_norm=report.residual_norm,
         delay_steps=report.delay_steps,
+        delay_least=report.delay_least,
+        delay_median=report.delay_median,
+        delay_p95=report.delay_p95,
         trainer_restarts=report.trainer_restarts,
         agent_rss_bytes=report.agent_rss_bytes,
         trainer_rss_bytes=report.trainer_rss_bytes,
