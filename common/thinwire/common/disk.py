@@ -10,6 +10,7 @@ import errno
 import fcntl
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -81,7 +82,7 @@ class OsFile:
             while rest:
                 rest = rest[os.write(self._handle, rest) :]
         except OSError as error:
-            os.ftruncate(self._handle, self.size)
+            self._take_back()
             raise _named(error, "write to", self._path) from None
         self.size += len(data)
 
@@ -107,6 +108,13 @@ class OsFile:
             os.close(self._handle)
             self._handle = -1
 
+    def _take_back(self) -> None:
+        try:
+            os.ftruncate(self._handle, self.size)
+        except OSError:
+            # With half a record at its end the file must not grow: a closed one refuses.
+            self.close()
+
 
 class OsFolder:
     """A folder of the operating system, locked for this process; raise SettingsError when it cannot be had."""
@@ -114,7 +122,7 @@ class OsFolder:
     def __init__(self, path: Path, setting: str = "state.dir", *, lock: bool = True) -> None:
         self.path = path
         try:
-            path.mkdir(parents=True, exist_ok=True)
+            _make_folder(path)
             self._lock = os.open(path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600) if lock else -1
         except OSError as error:
             raise SettingsError(f"{setting} is {str(path)!r}, which cannot be used: {error.strerror}") from None
@@ -129,7 +137,10 @@ class OsFolder:
 
     def size(self, name: str) -> int:
         """See Folder."""
-        return (self.path / name).stat().st_size
+        try:
+            return (self.path / name).stat().st_size
+        except OSError as error:
+            raise _named(error, "read", self.path / name) from None
 
     def read(self, name: str, start: int = 0, length: int | None = None) -> bytes:
         """See Folder."""
@@ -158,7 +169,8 @@ class OsFolder:
                 os.fsync(file.fileno())
             fresh.replace(path)
         except OSError as error:
-            fresh.unlink(missing_ok=True)
+            with suppress(OSError):
+                fresh.unlink(missing_ok=True)
             raise _named(error, "write", path) from None
         self._sync_names()
 
@@ -203,13 +215,26 @@ class OsFolder:
                 Path(entry.path).unlink()
 
     def _sync_names(self) -> None:
-        handle = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            os.fsync(handle)
+            _sync_folder(self.path)
         except OSError as error:
             raise _named(error, "sync", self.path) from None
-        finally:
-            os.close(handle)
+
+
+def _make_folder(path: Path) -> None:
+    if not path.is_dir():
+        _make_folder(path.parent)
+        path.mkdir(exist_ok=True)
+        # The files in it may be as safe as they like: a folder whose own name is lost has none.
+        _sync_folder(path.parent)
+
+
+def _sync_folder(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _named(error: OSError, verb: str, path: Path) -> DiskError:

@@ -10,7 +10,9 @@ crc, cut to 16 bytes, so a record can neither be changed nor moved, left out or 
 
 A record that the last segment ends in the middle of was never synced, and is cut off when the log is opened. Whether a
 broken last record had been synced is told by a watermark, a small file beside the segments that is written after each
-sync: below it a broken record is damage, and damage is never skipped.
+sync: below it a broken or missing record is damage, and damage is never skipped. The watermark may be old; above it, a
+broken record that a readable one follows is damage too, unless a sector in between was never written: a power cut may
+have kept the later of two writes that were not synced.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ _RECORD = struct.Struct("<IIQI16s")
 _NUMBERED = struct.Struct("<IIQ")
 _MARK = struct.Struct("<QI")
 _GENESIS = bytes(16)
+_SECTOR_BYTES = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,11 @@ class Log:
         self._file: File | None = None
         if self.segments:
             self._reopen()
+        if self.next <= self.synced:
+            raise DamagedError(
+                f"{prefix} ends before record {self.next}, but {self.synced} records were synced; "
+                "restore this folder from a backup"
+            )
 
     @property
     def first(self) -> int:
@@ -182,6 +190,7 @@ class Log:
             except _TornError as torn:
                 # A segment whose very head is torn holds nothing; the one before it ends the log.
                 self._refuse_synced_loss(last, last.first, torn)
+                self._refuse_hole(last, 0, last.first)
                 self._folder.remove(self.segments.pop().name)
                 if not self.segments:
                     return
@@ -202,31 +211,23 @@ class Log:
                 self.next += 1
         except _TornError as torn:
             self._refuse_synced_loss(segment, self.next, torn)
-            self._refuse_hole(segment, offset)
+            self._refuse_hole(segment, offset, self.next + 1)
         return offset
 
     def _refuse_synced_loss(self, segment: Segment, number: int, torn: _TornError) -> None:
         if number <= self.synced:
             raise self._damaged(segment, number, torn)
 
-    def _refuse_hole(self, segment: Segment, offset: int) -> None:
+    def _refuse_hole(self, segment: Segment, offset: int, follower: int) -> None:
         # A torn end has nothing readable after it. Where a later record of this log can be read, this one is damaged.
         rest = self._folder.read(segment.name, offset, self._folder.size(segment.name) - offset)
-        for later in range(self.next + 1, self.next + 9):
-            place = rest.find(struct.pack("<Q", later))
-            if place >= 8 and self._stands_alone(rest[place - 8 :], later):
+        for later in range(follower, follower + 8):
+            place = _find_record(rest, later)
+            if place >= 0 and not _never_written(rest[:place], offset):
                 raise DamagedError(
-                    f"{segment.name}: record {self.next} at byte {offset} is damaged, and record {later} follows it; "
+                    f"{segment.name}: what begins at byte {offset} is damaged, and record {later} follows it; "
                     "restore this folder from a backup"
                 )
-
-    def _stands_alone(self, data: bytes, number: int) -> bool:
-        if len(data) < _RECORD.size:
-            return False
-        header_bytes, body_bytes, found, crc, _ = _RECORD.unpack_from(data)
-        end = _RECORD.size + header_bytes + body_bytes
-        whole = zlib.crc32(data[_RECORD.size : end], zlib.crc32(data[: _NUMBERED.size]))
-        return bool(found == number and end <= len(data) and whole == crc)
 
     def _records(self, segment: Segment, before: bytes | None) -> Iterator[tuple[Record, bytes]]:
         following = next((s.first for s in self.segments if s.first > segment.first), self.next)
@@ -283,3 +284,34 @@ class Log:
 
 def _chained(before: bytes, header: bytes, crc: int) -> bytes:
     return hashlib.sha256(before + header + struct.pack("<I", crc)).digest()[:16]
+
+
+def _find_record(data: bytes, number: int) -> int:
+    """Where a whole record of that number begins, or -1."""
+    pattern, length_bytes = struct.pack("<Q", number), 8
+    place = data.find(pattern, length_bytes)
+    while place >= 0 and not _stands_alone(memoryview(data)[place - length_bytes :], number):
+        place = data.find(pattern, place + 1)
+    return place - length_bytes if place >= 0 else -1
+
+
+def _stands_alone(data: memoryview, number: int) -> bool:
+    if len(data) < _RECORD.size:
+        return False
+    header_bytes, body_bytes, found, crc, _ = _RECORD.unpack_from(data)
+    end = _RECORD.size + header_bytes + body_bytes
+    whole = zlib.crc32(data[_RECORD.size : end], zlib.crc32(data[: _NUMBERED.size]))
+    return bool(found == number and end <= len(data) and whole == crc)
+
+
+def _never_written(gap: bytes, offset: int) -> bool:
+    """Whether a sector of what begins at byte `offset` of a file, or the part of a sector that is in it, is zeros."""
+    start = 0
+    while start < len(gap):
+        end = start + _SECTOR_BYTES - (offset + start) % _SECTOR_BYTES
+        part = gap[start:end]
+        # No record begins with so many zeros; in the middle of one a few may well be.
+        if len(part) >= (8 if start == 0 else 32) and not any(part):
+            return True
+        start = end
+    return False
