@@ -12,6 +12,7 @@ import zstandard
 
 from thinwire.common.codec import CodecError, Limits, Packet, Reason, ValueCode, pack, quantise, unpack
 from thinwire.common.codec.columns import MAX_WINDOW
+from thinwire.common.codec.mask import drawn
 
 HASH = b"a layout"
 SIZE = 4000
@@ -36,6 +37,12 @@ def made(code: ValueCode = ValueCode.LOG3, kept: int = 200, checksum: int | None
     index_K = np.sort(rng.choice(SIZE, kept, replace=False))
     quantised = quantise(rng.standard_normal(kept).astype(np.float32), code)
     return pack(Packet(HASH, 7, SIZE, index_K, quantised, checksum))
+
+
+def masked(kept: int = 200, code: ValueCode = ValueCode.LOG3) -> bytes:
+    """A blob whose positions are drawn from a seed."""
+    value_K = np.random.default_rng(kept).standard_normal(kept).astype(np.float32)
+    return pack(Packet(HASH, 7, SIZE, drawn(11, kept, SIZE), quantise(value_K, code), seed=11))
 
 
 def lie(blob: bytes, **fields: object) -> bytes:
@@ -82,6 +89,7 @@ TWO = b"\x12\x34"  # four values
 GOOD = made()
 HALF = made(ValueCode.FP16, kept=1)
 FULL = made(ValueCode.FP32, kept=1)
+MASKED = masked()
 UNSIZED = zstandard.ZstdCompressor(write_content_size=False).compress(FOUR)
 
 LIES: dict[str, tuple[bytes, Reason]] = {
@@ -91,7 +99,7 @@ LIES: dict[str, tuple[bytes, Reason]] = {
     "other bytes altogether": (b"\x89PNG" + bytes(60), Reason.NOT_A_BLOB),
     "a later version": (lie(GOOD, version=2), Reason.UNKNOWN_FORMAT),
     "an unknown flag": (lie(GOOD, flags=GOOD[5] | 0x80), Reason.UNKNOWN_FORMAT),
-    "an unknown code for positions": (lie(GOOD, index=3), Reason.UNKNOWN_FORMAT),
+    "an unknown code for positions": (lie(GOOD, index=4), Reason.UNKNOWN_FORMAT),
     "an unknown code for values": (lie(GOOD, value=0), Reason.UNKNOWN_FORMAT),
     "a flipped bit": (GOOD[:60] + bytes([GOOD[60] ^ 1]) + GOOD[61:], Reason.DAMAGED),
     "a lost tail": (GOOD[:-1], Reason.DAMAGED),
@@ -104,6 +112,11 @@ LIES: dict[str, tuple[bytes, Reason]] = {
     "fewer gaps than positions": (lie(GOOD, gaps=199), Reason.WRONG_LENGTH),
     "more gaps than the model has room for": (lie(GOOD, gaps=300), Reason.WRONG_LENGTH),
     "gaps without end": (lie(GOOD, gaps=0xFFFFFFFF), Reason.WRONG_LENGTH),
+    "a seed of nine bytes": (lie(MASKED, gaps=9), Reason.WRONG_LENGTH),
+    "a seed that is gaps": (lie(GOOD, index=3), Reason.WRONG_LENGTH),
+    "a seed with high bytes": (lie(MASKED, flags=MASKED[5] & ~2), Reason.WRONG_LENGTH),
+    "half a seed": (lie(MASKED[:80] + MASKED[84:], packed_gaps=4), Reason.BAD_COLUMN),
+    "a seed for more values than allowed": (lie(MASKED, kept=MAX_KEPT + 1), Reason.WRONG_COUNT),
     "half a word of gaps": (lie(GOOD, index=2, gaps=401), Reason.WRONG_LENGTH),
     "a column longer than the blob": (lie(GOOD, packed_gaps=0xFFFFFFFF), Reason.WRONG_LENGTH),
     "lengths that add up only in 32 bits": (
@@ -163,7 +176,7 @@ def test_what_the_lies_were_made_from_is_sound() -> None:
     assert unpack(forged(FOUR, TWO), LIMITS).index_K.tolist() == [1, 4, 8, 13]
     assert unpack(framed(frame(4, raw_block(FOUR))), LIMITS).index_K.tolist() == [1, 4, 8, 13]
     assert unpack(forged(b"\xff" * 15 + b"\xa5\1\2\3", TWO), LIMITS).index_K.max() == SIZE - 1
-    for blob in (GOOD, HALF, FULL):
+    for blob in (GOOD, HALF, FULL, MASKED):
         assert unpack(blob, LIMITS).base == 7
 
 
@@ -215,6 +228,7 @@ def cut(draw: random.Random, body: bytearray) -> None:
 
 MUTATIONS: list[Callable[[random.Random, bytearray], None]] = [flip, overwrite, set_number, move_border, set_kind, cut]
 SOUND = [made(code, kept, checksum) for code in ValueCode for kept in (1, 7, 200, 400) for checksum in (None, 1)]
+SOUND += [masked(kept, code) for code in ValueCode for kept in (1, 200, 400)]
 SOUND += [pack(Packet(HASH, 7, SIZE, np.array([3]), quantise(np.ones(1, np.float32), code))) for code in ValueCode]
 
 

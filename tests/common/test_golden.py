@@ -12,6 +12,7 @@ import pytest
 import zstandard
 
 from thinwire.common.codec import Limits, Packet, ValueCode, pack, quantise, unpack
+from thinwire.common.codec.mask import drawn, seed_of
 
 FOLDER = Path(__file__).parents[1] / "golden"
 HASH = bytes.fromhex("0123456789abcdef")
@@ -28,12 +29,20 @@ def packet(code: ValueCode, size: int, kept: int, checksum: int | None = None) -
     return Packet(HASH, 41, size, np.unique(index_K), quantise(value_K[: np.unique(index_K).size], code), checksum)
 
 
+def masked(code: ValueCode, size: int, kept: int) -> Packet:
+    """The same values, at positions drawn from a seed."""
+    value_K = packet(code, kept, kept).quantised.value_K
+    seed = seed_of(5, 41)
+    return Packet(HASH, 41, size, drawn(seed, kept, size), quantise(value_K, code), seed=seed)
+
+
 GOLDEN = {
     "log3-bytes": packet(ValueCode.LOG3, 60_000, 600),
     "log3-bytes-checksum": packet(ValueCode.LOG3, 60_000, 600, checksum=0xFEDCBA9876543210),
     "log3-words": packet(ValueCode.LOG3, 400_000, 500),
     "log3-small": packet(ValueCode.LOG3, 600, 6),
     "fp16-bytes": packet(ValueCode.FP16, 20_000, 600),
+    "fp16-mask": masked(ValueCode.FP16, 20_000, 600),
     "fp32-dense": packet(ValueCode.FP32, 300, 300, checksum=1),
 }
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thinwire.common.codec import header as headers
-from thinwire.common.codec import positions
+from thinwire.common.codec import mask, positions
 from thinwire.common.codec.columns import Stored, restore, shrink
 from thinwire.common.codec.errors import CodecError, Reason
 from thinwire.common.codec.header import CRC, HAS_CHECKSUM, RAW_GAPS, RAW_HIGH, RAW_VALUES, Header
@@ -35,6 +35,7 @@ class Packet:
     index_K: Positions  # ascending, unique
     quantised: Quantised
     checksum: int | None = None  # of the model once this commit is in
+    seed: int | None = None  # of the mask that the positions are, `mask.drawn(seed, K, P)`: it travels in their place
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ def pack(packet: Packet) -> bytes:
     """Write a blob; raise ValueError if the packet contradicts itself."""
     quantised = packet.quantised
     _demand_sound(packet)
-    gaps = _pack_positions(packet.index_K, packet.size)
+    gaps = _pack_positions(packet.index_K, packet.size) if packet.seed is None else _as_seed(packet.seed)
     values = shrink(quantised.column)
     flags = RAW_GAPS * gaps.low.raw | RAW_HIGH * gaps.high.raw | RAW_VALUES * values.raw
     header = Header(
@@ -99,7 +100,7 @@ def _demand_sound(packet: Packet) -> None:
         raise ValueError(f"{packet.index_K.size} positions for {packet.quantised.value_K.size} values")
     if not 1 <= packet.size < 1 << 32:
         raise ValueError(f"a model of {packet.size} parameters; the format has room for 1 to {(1 << 32) - 1}")
-    for name, number in (("base", packet.base), ("checksum", packet.checksum or 0)):
+    for name, number in (("base", packet.base), ("checksum", packet.checksum or 0), ("seed", packet.seed or 0)):
         if not 0 <= number < 1 << 64:
             raise ValueError(f"{name} is {number}; it must be 0 to {(1 << 64) - 1}")
 
@@ -126,7 +127,14 @@ def _as_words(index_K: Positions, size: int) -> _Gaps:
     return _Gaps(positions.WORDS, unit_U.nbytes, Stored(low, True), shrink(high))
 
 
+def _as_seed(seed: int) -> _Gaps:
+    return _Gaps(mask.SEEDED, mask.SEED_BYTES, Stored(seed.to_bytes(mask.SEED_BYTES, "little"), True), shrink(b""))
+
+
 def _unpack_positions(low: memoryview, high: memoryview, header: Header) -> Positions:
+    if header.index_code == mask.SEEDED:
+        seed = restore(Stored(low, bool(header.flags & RAW_GAPS)), mask.SEED_BYTES)
+        return mask.drawn(int.from_bytes(seed, "little"), header.kept, header.size)
     units = header.gaps // positions.UNIT_SIZE[header.index_code]
     low_U = np.frombuffer(restore(Stored(low, bool(header.flags & RAW_GAPS)), units), dtype=np.uint8)
     if header.index_code == positions.BYTES:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from thinwire.common.codec.errors import CodecError, Reason
 from thinwire.common.codec.limits import Limits
+from thinwire.common.codec.mask import SEED_BYTES, SEEDED
 from thinwire.common.codec.positions import ESCAPE, UNIT_SIZE, most_units
 from thinwire.common.codec.valuecode import BOOK_SIZE, ValueCode
 
@@ -19,6 +20,7 @@ RAW_GAPS, RAW_HIGH, RAW_VALUES, HAS_CHECKSUM = 1, 2, 4, 8
 KNOWN_FLAGS = RAW_GAPS | RAW_HIGH | RAW_VALUES | HAS_CHECKSUM
 VALUE_CODES = {1: ValueCode.LOG3, 2: ValueCode.FP16, 3: ValueCode.FP32}
 VALUE_NUMBERS = {code: number for number, code in VALUE_CODES.items()}
+POSITION_CODES = {*ESCAPE, SEEDED}
 FIXED = struct.Struct("<4sBBBB8sQIIIIII")
 CHECKSUM = struct.Struct("<Q")
 CRC = struct.Struct("<I")
@@ -89,11 +91,11 @@ def _demand_known(magic: bytes, version: int, flags: int, index_code: int, value
     if magic != MAGIC:
         raise CodecError(Reason.NOT_A_BLOB, f"bytes that begin with {magic!r}; a blob begins with {MAGIC!r}")
     # What is not known cannot be skipped: a flag may change the meaning of everything behind it.
-    if version != VERSION or flags & ~KNOWN_FLAGS or index_code not in ESCAPE or value_number not in VALUE_CODES:
+    if version != VERSION or flags & ~KNOWN_FLAGS or index_code not in POSITION_CODES or value_number not in VALUE_CODES:
         raise CodecError(
             Reason.UNKNOWN_FORMAT,
             f"format {version}, flags {flags:#04x}, codes {index_code} and {value_number}; known here are "
-            f"format {VERSION}, flags {KNOWN_FLAGS:#04x}, codes 1 to {len(ESCAPE)} and 1 to {len(VALUE_CODES)}",
+            f"format {VERSION}, flags {KNOWN_FLAGS:#04x}, codes 1 to {max(POSITION_CODES)} and 1 to {len(VALUE_CODES)}",
         )
 
 
@@ -126,16 +128,21 @@ def _demand_counts(header: Header, limits: Limits) -> None:
 
 
 def _demand_lengths(header: Header, length: int) -> None:
-    unit = UNIT_SIZE[header.index_code]
-    most = unit * most_units(header.index_code, header.kept, header.size)
-    if header.gaps % unit or not unit * header.kept <= header.gaps <= most:
+    unit = UNIT_SIZE.get(header.index_code, 1)
+    least, most = _lengths_of_gaps(header, unit)
+    if header.gaps % unit or not least <= header.gaps <= most:
         raise CodecError(
-            Reason.WRONG_LENGTH,
-            f"{header.gaps} bytes of gaps; {header.kept} positions need {unit * header.kept} to {most}",
+            Reason.WRONG_LENGTH, f"{header.gaps} bytes of gaps; {header.kept} positions need {least} to {most}"
         )
-    # One byte a gap has no high bytes.
+    # One byte a gap has no high bytes, nor has a seed.
     if unit == 1 and (header.packed_high or not header.flags & RAW_HIGH):
         raise CodecError(Reason.WRONG_LENGTH, f"{header.packed_high} bytes of a column that this code has not")
     total = header.columns_at + header.packed_gaps + header.packed_high + header.packed_values + CRC.size
     if total != length:
         raise CodecError(Reason.WRONG_LENGTH, f"parts of {total} bytes in a blob of {length}")
+
+
+def _lengths_of_gaps(header: Header, unit: int) -> tuple[int, int]:
+    if header.index_code == SEEDED:
+        return SEED_BYTES, SEED_BYTES
+    return unit * header.kept, unit * most_units(header.index_code, header.kept, header.size)
