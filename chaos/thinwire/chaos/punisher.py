@@ -30,6 +30,9 @@ class Kind(enum.StrEnum):
     CUT = "cut"  # the device's line carries nothing
 
 
+KILLS = (Kind.KILL, Kind.POWER, Kind.TRAINER)
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """One blow; `pause_s` until its victim is helped up."""
@@ -61,6 +64,7 @@ class Punisher:
         # Faults by kind: those that hit a fleet at work, and those that did not.
         self.counted: Counter[Kind] = Counter()
         self.void: Counter[Kind] = Counter()
+        self.kills_coordinator = 0
 
     def strike(self, now: float, load: int) -> list[Fault]:
         """Faults to commit now; `load` is how much the fleet has done in all, in any unit that grows."""
@@ -79,6 +83,7 @@ class Punisher:
         fault = self._fault(self._dice.choices(up, fair)[0])
         self._down[fault.victim] = (now + fault.pause_s, fault)
         (self.counted if at_work else self.void)[fault.kind] += 1
+        self.kills_coordinator += at_work and fault.victim == COORDINATOR and fault.kind in KILLS
         return [fault]
 
     def relieve(self, now: float) -> list[Fault]:
@@ -91,7 +96,7 @@ class Punisher:
     @property
     def kills(self) -> int:
         """Processes killed while the fleet was at work."""
-        return sum(self.counted[kind] for kind in (Kind.KILL, Kind.POWER, Kind.TRAINER))
+        return sum(self.counted[kind] for kind in KILLS)
 
     def _fault(self, victim: str) -> Fault:
         faults = _COORDINATOR_FAULTS if victim == COORDINATOR else _DEVICE_FAULTS

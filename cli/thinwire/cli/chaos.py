@@ -1,6 +1,10 @@
 """`thinwire chaos`: faults on purpose, and whether anything was lost or counted twice."""
 
+from pathlib import Path
+
 import click
+
+from thinwire.cli import options
 
 
 @click.group()
@@ -11,3 +15,46 @@ def chaos() -> None:
     Example:
       thinwire chaos soak --minutes 1
     """
+
+
+@chaos.command()
+@click.option("--minutes", type=click.FloatRange(0, min_open=True), default=1.0, show_default=True, help="How long.")
+@click.option("--devices", type=click.IntRange(1, 64), default=4, show_default=True, help="Agents to start.")
+@click.option(
+    "--network", type=click.Choice(["namespaces", "loopback"]), default="namespaces", show_default=True,
+    help="Namespaces need root; loopback delays and cuts, but loses no packets.",
+)  # fmt: skip
+@click.option(
+    "--lines", default="mixed", show_default=True, metavar="NAMES",
+    help='Lines that the devices take in turn, such as "lte,bursts"; "mixed" is all there are.',
+)  # fmt: skip
+@click.option("--mtbf", type=options.duration, default="3s", show_default=True, help="Mean time between faults.")
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Seed of everything random.")
+@click.option(
+    "--keep", type=click.Path(file_okay=False, path_type=Path), help="Folder to keep settings, logs and state in."
+)
+@click.option("--json", is_flag=True, help="Print the result as one JSON object.")
+def soak(
+    minutes: float, devices: int, network: str, lines: str, mtbf: float, seed: int, keep: Path | None, json: bool
+) -> int:
+    """Kill, stop and cut off a real fleet, and check that nothing is lost and nothing counted twice.
+
+    \b
+    Examples:
+      thinwire chaos soak --minutes 10
+      thinwire chaos soak --network loopback --devices 2 --mtbf 5s
+    """
+    from thinwire.chaos.options import SoakOptions
+    from thinwire.chaos.soak import run
+    from thinwire.chaos.wire import lines_of
+
+    try:
+        lines_of(lines)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--lines") from None
+    return run(
+        SoakOptions(
+            minutes=minutes, devices=devices, network=network, lines=lines, mtbf_s=mtbf, seed=seed, keep=keep,
+            json=json,
+        )
+    )  # fmt: skip

@@ -14,8 +14,11 @@ ANSWER_WITHIN_S = 10.0
 class Watcher:
     """One channel to the coordinator; `status` is None while nobody answers there yet."""
 
-    def __init__(self, address: str) -> None:
-        self._channel = grpc.insecure_channel(address, [("grpc.enable_http_proxy", 0)])
+    def __init__(self, address: str, answer_within_s: float = ANSWER_WITHIN_S) -> None:
+        # Whoever asks every half second wants to know of a coordinator that is back, not to spare it.
+        options = [("grpc.enable_http_proxy", 0), ("grpc.max_reconnect_backoff_ms", 500)]
+        self._channel = grpc.insecure_channel(address, options)
+        self._within_s = answer_within_s
         self._stub = operator_pb2_grpc.OperatorServiceStub(self._channel)
 
     def __enter__(self) -> Watcher:
@@ -29,11 +32,11 @@ class Watcher:
     def status(self) -> operator_pb2.GetStatusResponse | None:
         """How far the training is."""
         try:
-            return self._stub.GetStatus(operator_pb2.GetStatusRequest(), timeout=ANSWER_WITHIN_S)
+            return self._stub.GetStatus(operator_pb2.GetStatusRequest(), timeout=self._within_s)
         except grpc.RpcError:
             return None
 
     def devices(self) -> list[operator_pb2.Device]:
         """Which devices take part."""
-        answer = self._stub.ListDevices(operator_pb2.ListDevicesRequest(), timeout=ANSWER_WITHIN_S)
+        answer = self._stub.ListDevices(operator_pb2.ListDevicesRequest(), timeout=self._within_s)
         return list(answer.devices)

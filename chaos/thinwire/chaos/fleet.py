@@ -1,0 +1,121 @@
+"""The soak's processes: started, struck, and started again with the very same command, as a service manager would."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from thinwire.common.errors import TaskError
+
+STOP_GRACE_S = 10.0
+LOG_LINES_SHOWN = 12
+
+
+@dataclass(slots=True)
+class Process:
+    """One process through all its lives."""
+
+    name: str
+    command: list[str]
+    log: Path
+    now: subprocess.Popen[bytes] | None = None
+    began: float = 0.0
+    lives: int = 0
+
+    def start(self) -> None:
+        """Begin another life."""
+        with self.log.open("ab") as file:
+            # The kernel takes it along when the soak is gone, however that went. `vfork` and `exec`, never `fork`:
+            # this process has gRPC's threads.
+            self.now = subprocess.Popen(
+                ["setpriv", "--pdeathsig", "KILL", *self.command],
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=file,
+                start_new_session=True,
+            )
+        self.began = time.monotonic()
+        self.lives += 1
+
+    @property
+    def pid(self) -> int | None:
+        """Its process id, while it lives."""
+        return self.now.pid if self.now is not None and self.now.poll() is None else None
+
+    def children(self) -> list[int]:
+        """The processes that it has started."""
+        try:
+            return [int(pid) for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()]
+        except OSError:
+            return []
+
+    def end(self) -> None:
+        """SIGKILL."""
+        if self.now is not None:
+            self.now.kill()
+            self.now.wait()
+            self.now = None
+
+    def pull_the_plug(self) -> None:
+        """SIGKILL of it and all its children at one time."""
+        if self.now is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self.now.pid, signal.SIGKILL)
+            self.end()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal, if it is there."""
+        if self.pid is not None:
+            os.kill(self.pid, number)
+
+    def last_words(self) -> str:
+        """The end of its log."""
+        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES_SHOWN:]
+        return f"the end of {self.log}:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+@dataclass(slots=True)
+class Fleet:
+    """All of them, by name."""
+
+    folder: Path
+    processes: dict[str, Process] = field(default_factory=dict)
+
+    def start(self, name: str, *arguments: str, namespace: str = "") -> Process:
+        """Start a thinwire command, in a namespace's file or in this one."""
+        command = [sys.executable, "-m", "thinwire.cli", *arguments]
+        if namespace:
+            command = ["nsenter", f"--net={namespace}", *command]
+        process = self.processes[name] = Process(name, command, self.folder / f"{name}.log")
+        process.start()
+        return process
+
+    def check(self) -> None:
+        """Raise TaskError if any has ended that nobody struck."""
+        for process in self.processes.values():
+            if process.now is not None and process.now.poll() is not None:
+                code = process.now.returncode
+                raise TaskError(f"{process.name} ended by itself with exit code {code}; {process.last_words()}")
+
+    def stop(self, *names: str) -> None:
+        """End these as a service manager does: SIGTERM, and SIGKILL for who does not listen."""
+        chosen = [self.processes[name] for name in names]
+        for process in chosen:
+            process.signal(signal.SIGCONT)
+            process.signal(signal.SIGTERM)
+        for process in chosen:
+            if process.now is not None:
+                with suppress(subprocess.TimeoutExpired):
+                    process.now.wait(STOP_GRACE_S)
+                process.pull_the_plug()
+
+    def close(self) -> None:
+        """End everything at once."""
+        for process in self.processes.values():
+            process.pull_the_plug()
