@@ -17,6 +17,8 @@ ARGS ?=
 
 BIN := .venv/bin
 # A stamp is newer than what it was made from, or is made again.
+MADE_FROM := pyproject.toml Makefile tools/setup.sh hatch_build.py tools/build_loops.py \
+    common/thinwire/common/codec/loops.c
 RUN := .venv/.installed
 DEV := .venv/.installed-dev
 # Talk goes to standard error, so that `make demo ARGS=--json` leaves data alone on standard output.
@@ -65,13 +67,14 @@ bench: $(RUN) ## Measure the parts that must be fast
 
 clean: ## Remove everything that the other targets made
 	$(call say,removing environments and caches)
+	@rm -f common/thinwire/common/codec/loops.so
 	@rm -rf .venv .venv-proto .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(RUN): pyproject.toml Makefile tools/setup.sh
+$(RUN): $(MADE_FROM)
 	@PYTHON='$(PYTHON)' PIP_ARGS='$(PIP_ARGS)' tools/setup.sh '$(TORCH)' train,server
 	@touch $(RUN)
 
-$(DEV): pyproject.toml Makefile tools/setup.sh
+$(DEV): $(MADE_FROM)
 	@PYTHON='$(PYTHON)' PIP_ARGS='$(PIP_ARGS)' tools/setup.sh '$(TORCH)' train,server,dev
 	@touch $(RUN) $(DEV)

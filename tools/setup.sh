@@ -49,3 +49,4 @@ say "installing $torch (large; once)"
 say "installing thinwire[$extras]"
 # shellcheck disable=SC2086
 .venv/bin/python -m pip install --quiet ${PIP_ARGS:-} --editable ".[$extras]"
+say "codec: $(.venv/bin/python -c 'from thinwire.common.codec import native; print(native.description)')"

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from thinwire.common.codec import Limits, Packet, ValueCode, kept_of, pack, quantise, unpack
 
+pytestmark = pytest.mark.usefixtures("each_loops")
+
 HASH = b"a layout"
 codes = pytest.mark.parametrize("code", ValueCode)
 

@@ -14,6 +14,8 @@ from thinwire.common.codec import CodecError, Limits, Packet, Reason, ValueCode,
 from thinwire.common.codec.columns import MAX_WINDOW
 from thinwire.common.codec.mask import drawn
 
+pytestmark = pytest.mark.usefixtures("each_loops")
+
 HASH = b"a layout"
 SIZE = 4000
 MAX_KEPT = 400

@@ -14,6 +14,8 @@ import zstandard
 from thinwire.common.codec import Limits, Packet, ValueCode, pack, quantise, unpack
 from thinwire.common.codec.mask import drawn, seed_of
 
+pytestmark = pytest.mark.usefixtures("each_loops")
+
 FOLDER = Path(__file__).parents[1] / "golden"
 HASH = bytes.fromhex("0123456789abcdef")
 # Another zstd may pack the same bytes otherwise; all must be able to read these.

@@ -12,6 +12,8 @@ from thinwire.common.codec import add_and_select, kept_of, select
 from thinwire.common.codec.scan import BLOCK, STRIP
 from thinwire.common.codec.topk import SAMPLE
 
+pytestmark = pytest.mark.usefixtures("each_loops")
+
 Floats = NDArray[np.float32]
 finite = st.floats(width=32, allow_nan=False, allow_infinity=False)
 

@@ -10,6 +10,7 @@ no coder could gain more than the entropy log2 C(P, K) of the positions leaves. 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import zstandard
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from thinwire.bench.real_delta import real_delta
 from thinwire.bench.rows import Row, at_least, at_most, main, told
-from thinwire.common.codec import Limits, Packet, ValueCode, header, kept_of, pack, quantise, select
+from thinwire.common.codec import Limits, Packet, ValueCode, header, kept_of, native, pack, quantise, select
 
 SIZE = 11_172_810  # ResNet-18
 QUICK_SIZE = 1_078_634
@@ -33,7 +34,8 @@ def run(quick: bool = False) -> list[Row]:
     """Measure sizes: of positions alone, of the hardest delta, of a real one, and of what one might send instead."""
     size = QUICK_SIZE if quick else SIZE
     rng = np.random.default_rng(0)
-    return [*_index_rows(size, rng), _hardest_row(size, rng), *_real_rows(quick)]
+    rows = [*_index_rows(size, rng), _hardest_row(size, rng), *_real_rows(quick)]
+    return [replace(row, reference=f"{row.reference}, {native.description}") for row in rows]
 
 
 def _index_rows(size: int, rng: np.random.Generator) -> list[Row]:

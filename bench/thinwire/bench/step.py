@@ -23,14 +23,26 @@ from numpy.typing import NDArray
 
 from thinwire.bench.real_delta import real_delta
 from thinwire.bench.rows import Row, at_most, main, told
-from thinwire.common.codec import Limits, Packet, ValueCode, add_and_select, kept_of, pack, quantise, select, unpack
+from thinwire.common.codec import (
+    Limits,
+    Packet,
+    ValueCode,
+    add_and_select,
+    kept_of,
+    native,
+    pack,
+    quantise,
+    select,
+    unpack,
+)
+from thinwire.server.fold import Fold
 
 SIZE = 11_172_810
 QUICK_SIZE = 1_078_634
 DENSITY = 0.01
 HASH = bytes(8)
 REPEATS = 21
-WEIGHT = np.float32(0.5)
+WEIGHT = 0.5
 
 Values = NDArray[np.float32]
 
@@ -42,7 +54,7 @@ def run(quick: bool = False) -> list[Row]:
 
 
 def _rows(vector_P: Values, kind: str) -> list[Row]:
-    source = f"{vector_P.size:,} of {kind}, 1 %, one thread"
+    source = f"{vector_P.size:,} of {kind}, 1 %, one thread, {native.description}"
     kept = kept_of(DENSITY, vector_P.size)
     selected, copy_s = _in_copies(vector_P, lambda: select(vector_P, kept))
     agent = _Agent(vector_P, kept)
@@ -95,12 +107,11 @@ class _Coordinator:
     def __init__(self, blob: bytes, size: int, kept: int) -> None:
         self.blob = blob
         self.limits = Limits(HASH, size, kept)
-        self.aggregate_P = np.zeros(size, np.float32)
+        self.aggregate = Fold(size, "all")
 
     def fold(self) -> None:
         delta = unpack(self.blob, self.limits)
-        # Positions are unique, so this is aggregate[index] += ..., in one pass over memory where that takes two.
-        np.add.at(self.aggregate_P, delta.index_K, WEIGHT * delta.value_K)
+        self.aggregate.add(delta.index_K, delta.value_K, WEIGHT)
 
 
 if __name__ == "__main__":

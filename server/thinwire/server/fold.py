@@ -20,6 +20,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from thinwire.common.codec import add_at
+
 Vector = NDArray[np.float32]
 Index = NDArray[np.int64]
 
@@ -40,8 +42,7 @@ class Fold:
 
     def add(self, index_K: Index, value_K: Vector, weight: float) -> None:
         """Add one delta with its device's share; the index must be strictly increasing."""
-        # `sum[index] += ...` would walk the vector twice; this is the same sum in a quarter of the time.
-        np.add.at(self._sum_P, index_K, np.float32(weight) * value_K)
+        add_at(self._sum_P, index_K, value_K, weight)
         if self._cover_P is not None:
             np.add.at(self._cover_P, index_K, np.float32(weight))
         self.weight += weight

@@ -12,6 +12,7 @@ K kept, U units (gaps and escapes, U >= K), B one block.
 import numpy as np
 from numpy.typing import NDArray
 
+from thinwire.common.codec import native
 from thinwire.common.codec.blocks import blocks
 from thinwire.common.codec.errors import CodecError, Reason
 
@@ -66,12 +67,24 @@ def most_units(code: int, kept: int, size: int) -> int:
 
 def from_units(unit_U: Units, code: int, kept: int, size: int) -> Positions:
     """Undo `to_units`; raise CodecError unless there are exactly `kept` positions below `size`."""
-    escape = ESCAPE[code]
-    found = int(np.count_nonzero(unit_U != escape))
-    if found != kept or unit_U[-1] == escape:
-        raise CodecError(Reason.BAD_POSITION, f"{found} gaps where {kept} were declared, or half a gap at the end")
     index_K = np.empty(kept, dtype=np.int64)
+    if native.loops is not None and code == BYTES and native.plain(unit_U):
+        found, last = native.loops.positions(unit_U.astype(np.uint8, copy=False), index_K)
+    else:
+        found, last = _sum_gaps(unit_U, ESCAPE[code], index_K)
+    if found != kept or unit_U[-1] == ESCAPE[code]:
+        raise CodecError(Reason.BAD_POSITION, f"{found} gaps where {kept} were declared, or half a gap at the end")
+    if last >= size:
+        raise CodecError(Reason.BAD_POSITION, f"position {last} in a model of {size} parameters")
+    return index_K
+
+
+def _sum_gaps(unit_U: Units, escape: int, index_K: Positions) -> tuple[int, int]:
+    """Fill in the positions if there are as many; return how many there are, and the last."""
+    found = int(np.count_nonzero(unit_U != escape))
     done, before = 0, -1
+    if found != index_K.size:
+        return found, before
     for block in blocks(unit_U.size):
         unit_B = unit_U[block]
         last_B = unit_B != escape
@@ -82,6 +95,4 @@ def from_units(unit_U: Units, code: int, kept: int, size: int) -> Positions:
         np.add(reached_B, before, out=index_K[done : done + reached_B.size], dtype=np.int64)
         done += reached_B.size
         before += int(step_B[-1])
-    if before >= size:
-        raise CodecError(Reason.BAD_POSITION, f"position {before} in a model of {size} parameters")
-    return index_K
+    return found, before

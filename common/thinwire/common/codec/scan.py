@@ -3,14 +3,17 @@
 Memory is read once, in blocks that stay in the cache while two comparisons and an AND mark the coordinates strictly
 within the floor; whatever is not within, NaN included, is a hit. The marks of a strip, one bit a coordinate, then
 become positions in three levels: words with a hit, bytes with a hit, bits. (At the few per cent of interest a plain
-`flatnonzero` spends most of its time on mispredicted branches, half as much again as reading the vector.)
+`flatnonzero` spends most of its time on mispredicted branches, half as much again as reading the vector.) Compiled
+loops, where there are some, do all of this in one.
 P parameters, S a strip, B a block, W words, H hits.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
+
+from thinwire.common.codec import native
 
 Floats = NDArray[np.float32]
 Positions = NDArray[np.int64]
@@ -22,15 +25,32 @@ FULL = np.uint64((1 << WORD) - 1)
 
 
 def hits(
-    vector_P: Floats, floor: np.float32, budget: int, prepare: Callable[[slice], None] | None = None
+    vector_P: Floats, floor: np.float32, budget: int, increment_P: Floats | None = None
 ) -> tuple[Positions, Floats] | None:
     """Return positions and values of all that reaches the floor, or None if they are more than the budget.
 
-    Each block passes through `prepare` before it is looked at, whatever is found.
+    The increment, if there is one, is moved into the vector first, leaving zeros, whatever is found.
     """
     index_H, value_H = np.empty(budget, dtype=np.int64), np.empty(budget, dtype=np.float32)
-    found, within = 0, True
-    for start, mark in _marks(vector_P, floor, prepare):
+    if native.loops is not None and _plain(vector_P, increment_P):
+        found = native.loops.hits(vector_P, increment_P, floor, index_H, value_H)
+        return (index_H[:found], value_H[:found]) if found <= budget else None
+    return _hits(vector_P, floor, index_H, value_H, increment_P)
+
+
+def _plain(vector_P: Floats, increment_P: Floats | None) -> bool:
+    """Whether C may work on the vectors as they lie in memory."""
+    if increment_P is None:
+        return native.plain(vector_P)
+    own = vector_P.flags.writeable and increment_P.flags.writeable and not np.may_share_memory(vector_P, increment_P)
+    return own and native.plain(vector_P, increment_P)
+
+
+def _hits(
+    vector_P: Floats, floor: np.float32, index_H: Positions, value_H: Floats, increment_P: Floats | None
+) -> tuple[Positions, Floats] | None:
+    budget, found, within = index_H.size, 0, True
+    for start, mark in _marks(vector_P, floor, increment_P):
         position = _clear_bits(mark, budget - found) if within else None
         if position is None:
             within = False
@@ -43,20 +63,19 @@ def hits(
     return (index_H[:found], value_H[:found]) if within else None
 
 
-def _marks(
-    vector_P: Floats, floor: np.float32, prepare: Callable[[slice], None] | None
-) -> Iterator[tuple[int, NDArray[np.uint64]]]:
+def _marks(vector_P: Floats, floor: np.float32, increment_P: Floats | None) -> Iterator[tuple[int, NDArray[np.uint64]]]:
     """Yield each strip's start and its marks: a bit a coordinate, 1 if it lies within the floor; reused."""
-    # What prepares a block brings another vector's into the cache.
-    block = min(BLOCK // 2 if prepare else BLOCK, -(-vector_P.size // WORD) * WORD)
+    # An increment's blocks come into the cache too.
+    block = min(BLOCK if increment_P is None else BLOCK // 2, -(-vector_P.size // WORD) * WORD)
     inside_B, above_B = np.ones(block, dtype=bool), np.empty(block, dtype=bool)
     mark = np.empty(min(STRIP, vector_P.size + block) // 8, dtype=np.uint8)
     for start in range(0, vector_P.size, STRIP):
         filled = 0
         for at in range(start, min(start + STRIP, vector_P.size), block):
-            if prepare:
-                prepare(slice(at, at + block))
             block_B = vector_P[at : at + block]
+            if increment_P is not None:
+                block_B += increment_P[at : at + block]
+                increment_P[at : at + block] = 0
             size = block_B.size
             np.less(block_B, floor, out=inside_B[:size])
             np.greater(block_B, -floor, out=above_B[:size])

@@ -10,7 +10,6 @@ the same on every machine. P parameters, K kept, C candidates, B one block.
 """
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +31,7 @@ def select(vector_P: Floats, kept: int) -> Positions:
     """Return the ascending positions of the `kept` largest magnitudes; raise ValueError on NaN or infinity."""
     _demand_row(vector_P)
     floor = _floor(vector_P[:: _stride(vector_P.size)], kept / vector_P.size)
-    return _top(vector_P, floor, kept, prepare=None)
+    return _top(vector_P, floor, kept)
 
 
 def add_and_select(residual_P: Floats, increment_P: Floats, kept: int) -> Positions:
@@ -45,15 +44,10 @@ def add_and_select(residual_P: Floats, increment_P: Floats, kept: int) -> Positi
     if residual_P.size != increment_P.size:
         raise ValueError(f"a residual of {residual_P.size} and an increment of {increment_P.size} parameters")
     stride = _stride(residual_P.size)
-
-    def move(block: slice) -> None:
-        residual_P[block] += increment_P[block]
-        increment_P[block] = 0
-
     # A sum that overflows is found below, with its position; numpy's warning has none.
     with np.errstate(over="ignore", invalid="ignore"):
         floor = _floor(residual_P[::stride] + increment_P[::stride], kept / residual_P.size)
-        return _top(residual_P, floor, kept, prepare=move)
+        return _top(residual_P, floor, kept, increment_P)
 
 
 def _demand_row(vector_P: Floats) -> None:
@@ -81,11 +75,11 @@ def _floor(sample: Floats, density: float) -> np.float32:
     return np.clip(floor, LEAST, MOST) if floor == floor else MOST
 
 
-def _top(vector_P: Floats, floor: np.float32, kept: int, prepare: Callable[[slice], None] | None) -> Positions:
+def _top(vector_P: Floats, floor: np.float32, kept: int, increment_P: Floats | None = None) -> Positions:
     kept = min(max(kept, 1), vector_P.size)
     # Of a vector that is sent whole, nothing needs to be collected.
     budget = 2 * kept + SAMPLE if kept < vector_P.size else 0
-    found = hits(vector_P, floor, budget, prepare)
+    found = hits(vector_P, floor, budget, increment_P)
     if found is None or found[0].size < kept:
         return _by_histogram(vector_P, kept)
     index_C, value_C = found
