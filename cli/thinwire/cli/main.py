@@ -18,6 +18,7 @@ from thinwire.common.exits import MEANING, Exit
 # Name → what it is for, in the order of `thinwire --help`; the module and its function have the command's name.
 _COMMANDS = {
     "demo": "Train on a fleet of emulated devices over thin links, all on this machine.",
+    "simulate": "Run a scenario in virtual time: thousands of devices, methods side by side.",
     "coordinator": "Run the coordinator: it holds the model and folds what devices learn.",
     "agent": "Run the agent on a device: it trains, and keeps the link.",
     "status": "Show how far the training is.",

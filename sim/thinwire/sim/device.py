@@ -40,6 +40,7 @@ class Device:
         self._call: Call | None = None
         self._spool = bytearray()
         self._starts = 0
+        self._naps_until = 0.0
         self._alarm = Alarm(agenda, lambda: self.core.deadline, lambda: self._handle(events.Tick()))
         agenda.at(description.joins_at, self._alarm.set)
 
@@ -56,6 +57,12 @@ class Device:
         if self.trainer is not None:
             self._end_trainer()
             self._handle(events.TrainerLost("killed"))
+
+    def nap(self, until: float) -> None:
+        """Do nothing until then; a step that is under way ends first."""
+        self._naps_until = max(self._naps_until, until)
+        if self.trainer is not None:
+            self.trainer.nap(self._naps_until)
 
     def _handle(self, event: events.Event) -> None:
         if self.quit is not None:
@@ -124,6 +131,7 @@ class Device:
                 self.trainer = Trainer(
                     self._agenda, self._description.step_s, self._learner(), plan, effect.next_seq, self._hear_trainer
                 )  # fmt: skip
+                self.trainer.nap(self._naps_until)
 
         self._agenda.at(self._agenda.now + self._trainer_start_s, begin)
 

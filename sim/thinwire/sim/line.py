@@ -10,9 +10,11 @@ from collections.abc import Callable
 from typing import Protocol
 
 from thinwire.common import wire
-from thinwire.common.link import Lane, LinkProfile
+from thinwire.common.link import Lane
 from thinwire.common.values import DeltaChunk, FromCoordinator, FromDevice
 from thinwire.sim.agenda import Agenda
+from thinwire.sim.loss import LossyLane
+from thinwire.sim.scenario import Device
 
 # gRPC's own frame around each message.
 FRAME_BYTES = 5
@@ -43,7 +45,7 @@ class Call:
 
     def __init__(self, line: Line, device: DeviceEnd, coordinator: CoordinatorEnd) -> None:
         self._line, self._device, self._coordinator = line, device, coordinator
-        self._up, self._down = line.lane(), line.lane()
+        self._up, self._down = line.lane(up=True), line.lane(up=False)
         self.at_device = self.at_coordinator = True
         self._severed = False
 
@@ -114,19 +116,18 @@ class Call:
 
 
 class Line:
-    """The link itself, from call to call; `profile` None is a link without delay."""
+    """The link itself, from call to call."""
 
     def __init__(
         self,
         agenda: Agenda,
-        profile: LinkProfile | None,
+        device: Device,
         dice: random.Random,
-        stammer: float,
         arrived: Callable[[FromDevice | FromCoordinator], None],
     ) -> None:
         self.agenda, self.arrived = agenda, arrived
         self.up_bytes = self.down_bytes = 0
-        self._profile, self._dice, self._stammer = profile, dice, stammer
+        self._device, self._dice = device, dice
         self._broken_until = 0.0
         self._call: Call | None = None
 
@@ -139,14 +140,18 @@ class Line:
 
     def break_for(self, seconds: float, notice_s: float) -> None:
         """Lose everything in flight; the device notices at once, the coordinator after `notice_s`."""
-        self._broken_until = self.agenda.now + seconds
+        self._broken_until = max(self._broken_until, self.agenda.now + seconds)
         call, self._call = self._call, None
         if call is not None:
             call.sever(notice_s)
 
-    def lane(self) -> Lane | None:
-        """One direction of a new stream."""
-        return Lane(self._profile) if self._profile else None
+    def lane(self, *, up: bool) -> Lane | None:
+        """One direction of a new stream; None is one without delay."""
+        device = self._device
+        profile = device.link if up else device.link_down or device.link
+        if profile is None:
+            return None
+        return LossyLane(profile, device.loss) if device.loss else Lane(profile)
 
     def carry(self, lane: Lane | None, size_bytes: int) -> float:
         """When the last byte arrives of a word that is said now."""
@@ -155,4 +160,4 @@ class Line:
     def copies(self, word: FromDevice) -> int:
         """How often a word arrives: twice if it is a whole delta and the device stammers."""
         whole = isinstance(word, DeltaChunk) and word.header is not None and word.end
-        return 2 if whole and self._dice.random() < self._stammer else 1
+        return 2 if whole and self._dice.random() < self._device.stammer else 1

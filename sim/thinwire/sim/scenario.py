@@ -19,9 +19,14 @@ Evaluation = Callable[[Vector, Vector], dict[str, float]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
-    """One device: its link, its pace, and when it first dials. `stammer`: how likely a whole delta arrives twice."""
+    """One device: its link, its pace, and when it first dials. `stammer`: how likely a whole delta arrives twice.
+
+    `link_down` is the other direction where it differs; `loss` is the share of packets that are lost, both ways.
+    """
 
     link: LinkProfile | None = None
+    link_down: LinkProfile | None = None
+    loss: float = 0.0
     step_s: float = 1.0
     joins_at: float = 0.0
     stammer: float = 0.0
@@ -35,6 +40,11 @@ class Break:
     at: float
     for_s: float
     notice_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Nap(Break):
+    """The link is gone and the trainer stands still; both go on where they were."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +68,7 @@ class Scenario:
     devices: tuple[Device, ...]
     seed: int = 0
     breaks: tuple[Break, ...] = ()
+    naps: tuple[Nap, ...] = ()
     trainer_losses: tuple[TrainerLoss, ...] = ()
     evaluation: Evaluation | None = None
     max_staleness: int = 64

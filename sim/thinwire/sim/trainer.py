@@ -25,6 +25,7 @@ class Trainer:
         self._agenda, self._step_s, self._heard = agenda, step_s, heard
         self._inbox: deque[tuple[frames.ToTrainer, bytes]] = deque()
         self._busy = False
+        self._naps_until = 0.0
         self._idle_since = agenda.now
         self.course = Course(learner, plan, next_seq, self._say)
 
@@ -38,6 +39,12 @@ class Trainer:
         """Nothing more is heard of it."""
         self.alive = False
 
+    def nap(self, until: float) -> None:
+        """Begin no step until then."""
+        if until > self._agenda.now:
+            self._naps_until = until
+            self._agenda.at(until, self._turn)
+
     def _say(self, frame: frames.FromTrainer, body: bytes) -> None:
         def arrive() -> None:
             if self.alive:
@@ -46,7 +53,7 @@ class Trainer:
         self._agenda.soon(arrive)
 
     def _turn(self) -> None:
-        if self._busy or not self.alive:
+        if self._busy or not self.alive or self._agenda.now < self._naps_until:
             return
         course = self.course
         if course.waiting and course.under_way:

@@ -51,6 +51,9 @@ class World:
         self.devices = [self._device(number) for number in range(len(scenario.devices))]
         for trouble in scenario.breaks:
             self._plan_break(self.devices[trouble.device].line, trouble.at, trouble.for_s, trouble.notice_s)
+        for nap in scenario.naps:
+            self._plan_break(self.devices[nap.device].line, nap.at, nap.for_s, nap.notice_s)
+            self._plan_nap(self.devices[nap.device], nap.at, nap.for_s)
         for loss in scenario.trainer_losses:
             self.agenda.at(loss.at, self.devices[loss.device].lose_trainer)
 
@@ -85,9 +88,7 @@ class World:
         scenario, description = self.scenario, self.scenario.devices[number]
         name = f"device-{number}"
         link_dice = random.Random(f"{scenario.seed} link {number}")
-        line = Line(
-            self.agenda, description.link, link_dice, description.stammer, lambda word: self._watch.arrived(name, word)
-        )
+        line = Line(self.agenda, description, link_dice, lambda word: self._watch.arrived(name, word))
         dice = random.Random(f"{scenario.seed} agent {number}")
         return Device(
             self.agenda, name, description, line, self.coordinator, lambda: scenario.learner(number),
@@ -96,6 +97,9 @@ class World:
 
     def _plan_break(self, line: Line, at: float, for_s: float, notice_s: float) -> None:
         self.agenda.at(at, lambda: line.break_for(for_s, notice_s))
+
+    def _plan_nap(self, device: Device, at: float, for_s: float) -> None:
+        self.agenda.at(at, lambda: device.nap(at + for_s))
 
     # -- noting ------------------------------------------------------------------------------------------------
 

@@ -146,3 +146,8 @@ def _lengths_of_gaps(header: Header, unit: int) -> tuple[int, int]:
     if header.index_code == SEEDED:
         return SEED_BYTES, SEED_BYTES
     return unit * header.kept, unit * most_units(header.index_code, header.kept, header.size)
+
+
+def kept_in(blob: bytes | memoryview) -> int:
+    """How many values a blob keeps that was read before."""
+    return int(FIXED.unpack_from(blob)[8])

@@ -16,6 +16,8 @@ class Form(enum.Enum):
     """How a value is written, beyond what TOML's own types say."""
 
     DURATION = 'a duration such as "30s" or "500ms", or a number of seconds'
+    LINK = 'a link as RTT,RATE[,JITTER], for example "200ms,2mbit", or "none"'
+    RATE = 'a rate such as "2mbit" or "64kbit", or a number of bits a second'
     SIZE = 'a size such as "64KiB" or "32MiB", or a number of bytes'
     ADDRESS = 'HOST:PORT, for example "127.0.0.1:8470"'
     OPTIONAL_ADDRESS = 'HOST:PORT, for example "127.0.0.1:9470", or "" for none'
@@ -35,6 +37,9 @@ Count = Annotated[int, Meta(ge=1)]
 CountOrNone = Annotated[int, Meta(ge=0)]
 Seed = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Duration = Annotated[float, Meta(gt=0), _form(Form.DURATION)]
+DurationOrNone = Annotated[float, Meta(ge=0), _form(Form.DURATION)]
+Link = Annotated[str, _form(Form.LINK)]
+RateOrNone = Annotated[float, Meta(ge=0), _form(Form.RATE)]
 Size = Annotated[int, Meta(ge=1), _form(Form.SIZE)]
 Address = Annotated[str, _form(Form.ADDRESS)]
 OptionalAddress = Annotated[str, _form(Form.OPTIONAL_ADDRESS)]

@@ -7,14 +7,14 @@ know that "trainning" was meant to be "training". What passes here, the structs'
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 
 from thinwire.common.errors import SettingsError
 from thinwire.common.settings.kinds import Section
 from thinwire.common.settings.names import nearest, shown
-from thinwire.common.settings.values import read_value
+from thinwire.common.settings.values import allowed, read_value
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -48,6 +48,11 @@ def read_text(path: Path) -> str:
 
 def loads(text: str, kind: type[_S], overrides: Sequence[str] = (), origin: str = "settings") -> _S:
     """Read TOML text as settings of `kind`; `origin` is what problems call it."""
+    return read_table(parse(text, overrides, origin), kind, origin)
+
+
+def parse(text: str, overrides: Sequence[str] = (), origin: str = "settings") -> dict[str, Any]:
+    """The tables of TOML text, with each "section.key=value" of `overrides` set."""
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -55,7 +60,15 @@ def loads(text: str, kind: type[_S], overrides: Sequence[str] = (), origin: str 
     problems: list[str] = []
     for override in overrides:
         _override(table, override, problems)
-    settings = _read_section(table, kind, "", problems)
+    if problems:
+        raise SettingsError(*problems).located(origin)
+    return table
+
+
+def read_table(table: Mapping[str, Any], kind: type[_S], origin: str, prefix: str = "") -> _S:
+    """Read tables as settings of `kind`; keys are called `prefix` + their name in problems."""
+    problems: list[str] = []
+    settings = _read_section(table, kind, prefix, problems)
     if settings is None or problems:
         raise SettingsError(*problems).located(origin)
     return settings
@@ -95,12 +108,26 @@ def _read_section(table: Mapping[str, Any], kind: type[_S], prefix: str, problem
 
 
 def _read(value: Any, hint: Any, key: str, problems: list[str]) -> Any:
-    if not (isinstance(hint, type) and issubclass(hint, Section)):
+    if get_origin(hint) is tuple:
+        return _read_list(value, get_args(hint)[0], key, problems)
+    if not _is_section(hint):
         return read_value(value, hint, key, problems)
     if isinstance(value, dict):
         return _read_section(value, hint, f"{key}.", problems)
     problems.append(f"{key} is {shown(value)}; it must be a section, [{key}]")
     return None
+
+
+def _read_list(value: Any, item_hint: Any, key: str, problems: list[str]) -> tuple[Any, ...]:
+    if not isinstance(value, list):
+        what = f"one or more sections [[{key}]]" if _is_section(item_hint) else f"a list of {allowed(item_hint)}"
+        problems.append(f"{key} is {shown(value)}; it must be {what}")
+        return ()
+    return tuple(_read(item, item_hint, f"{key}[{place}]", problems) for place, item in enumerate(value))
+
+
+def _is_section(hint: Any) -> bool:
+    return isinstance(hint, type) and issubclass(hint, Section)
 
 
 def _build(kind: type[_S], values: Mapping[str, Any], problems: list[str]) -> _S | None:
@@ -120,7 +147,7 @@ def _unknown(key: str, known: Sequence[str], prefix: str) -> str:
 
 def _missing(hint: Any, key: str) -> list[str]:
     """What to say of a key that has no default and is not there."""
-    if isinstance(hint, type) and issubclass(hint, Section):
+    if _is_section(hint):
         required = [field.name for field in msgspec.structs.fields(hint) if field.required]
         return [f"{key}.{name} is missing; it has no default" for name in required]
     return [f"{key} is missing; it has no default"]

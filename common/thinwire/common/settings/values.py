@@ -8,9 +8,10 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from msgspec import Meta
 
 from thinwire.common.address import parse_address
+from thinwire.common.link import parse_link
 from thinwire.common.settings.kinds import Form
 from thinwire.common.settings.names import nearest, shown
-from thinwire.common.units import parse_duration, parse_size
+from thinwire.common.units import parse_duration, parse_rate, parse_size
 
 _CLASS_PATH = re.compile(r"[A-Za-z_][\w.]{0,200}:[A-Za-z_]\w{0,100}")
 _PLAIN = {bool: "true or false", int: "a whole number", float: "a number", str: "text in quotes"}
@@ -94,6 +95,10 @@ def _in_form(value: Any, kind: Any, form: Form | None) -> Any:
         return parse_duration(value)
     if form is Form.SIZE:
         return parse_size(value)
+    if form is Form.RATE:
+        return parse_rate(value)
+    if form is Form.LINK:
+        parse_link(value)
     if form is Form.CLASS_PATH and not _CLASS_PATH.fullmatch(value):
         raise ValueError(value)
     if form is Form.ADDRESS or (form is Form.OPTIONAL_ADDRESS and value):

@@ -1,0 +1,110 @@
+"""`thinwire simulate`: a scenario's methods on its fleet, in virtual time."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from thinwire.cli import options, tables
+
+if TYPE_CHECKING:
+    from thinwire.common.history import History
+    from thinwire.sim.cell import Cell
+    from thinwire.sim.compare import Finished, Seen
+
+
+@click.command()
+@click.argument("path", type=options.FILE, metavar="SCENARIO.toml")
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of the results; by default the scenario's name in ./simulated.",
+)  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a method and seed.")
+@click.option("--seed", "seeds", type=click.IntRange(0), multiple=True, help="Run these seeds only; may be repeated.")
+@click.option("--method", "methods", multiple=True, help="Run these methods only; may be repeated.")
+@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Runs at a time, a process each.")
+@click.option("sets", "--set", metavar="KEY=VALUE", multiple=True, help="Set one key, for example density.up=0.1.")
+def simulate(
+    path: Path, out: Path | None, as_json: bool, seeds: tuple[int, ...], methods: tuple[str, ...], jobs: int,
+    sets: tuple[str, ...],
+) -> None:  # fmt: skip
+    """Run a scenario in virtual time: its methods, on its fleet, with each of its seeds.
+
+    Coordinator, agents, policies and codec are those of a real fleet; links, clocks and processes are simulated. A run
+    that is in the folder already is not run again. docs/simulation.md describes the file.
+
+    \b
+    Examples:
+      thinwire simulate examples/scenarios/watch.toml
+      thinwire simulate examples/scenarios/quadratic.toml --seed 1 --set simulation.until=10min --json
+    """
+    from thinwire.sim.compare import cells_of, run_cells
+    from thinwire.sim.settings import load_scenario
+
+    scenario = load_scenario(path, sets)
+    for method in methods:
+        if method not in scenario.methods:
+            raise click.UsageError(f"{path} has no method {method!r}; it has {', '.join(scenario.methods)}")
+    folder = out or Path("simulated") / scenario.name
+    cells = cells_of(scenario, methods, seeds)
+    with _progress(cells) as (seen, finished):
+        histories = run_cells(cells, folder, jobs, seen, finished)
+    _draw(histories, folder)
+    _print(histories, as_json)
+
+
+def _print(histories: "list[History]", as_json: bool) -> None:
+    from thinwire.sim.outcome import outcome_of, summary
+
+    if as_json:
+        for history in histories:
+            click.echo(json.dumps(outcome_of(history)))
+    else:
+        tables.show(tables.of_records(summary(histories)))
+
+
+def _draw(histories: "list[History]", folder: Path) -> None:
+    from thinwire.sim.plots import PICTURES, PlotError, draw
+
+    try:
+        for picture in PICTURES:
+            for form in ("svg", "png"):
+                (folder / f"{picture.name}.{form}").write_bytes(draw(picture, histories, form))
+    except PlotError as error:
+        click.echo(f"histories are in {folder}; {error}", err=True)
+    else:
+        click.echo(f"histories and plots are in {folder}", err=True)
+
+
+@contextmanager
+def _progress(cells: "list[Cell]") -> "Iterator[tuple[Seen, Finished]]":
+    """A line that moves on a terminal, a line a run elsewhere; on stderr, for stdout is for the results."""
+    done = 0
+
+    def told(cell: "Cell", history: "History") -> str:
+        nonlocal done
+        done += 1
+        assert history.end is not None
+        last = history.measured[-1].accuracy if history.measured else None
+        accuracy = f", accuracy {last:.3f}" if last is not None else ""
+        wall = f"{history.end.time_s:.0f} s of virtual time in {history.end.wall_s:.0f} s"
+        return f"[{done}/{len(cells)}] {cell.method}, seed {cell.seed}: {history.end.reason}{accuracy}; {wall}"
+
+    if not sys.stderr.isatty():
+        yield lambda cell, row: None, lambda cell, history: click.echo(told(cell, history), err=True)
+        return
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    with console.status("starting") as status:
+        yield (
+            lambda cell, row: status.update(
+                f"{cell.method}, seed {cell.seed}: {row.time_s:.0f} s, version {row.version}, "
+                f"accuracy {row.accuracy or 0.0:.3f}"
+            ),
+            lambda cell, history: console.print(told(cell, history), highlight=False, markup=False),
+        )

@@ -1,0 +1,128 @@
+"""One cell of a comparison: one method, one seed, one history. The same cell has the same rows, bit for bit."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import msgspec
+
+from thinwire.common.errors import TaskError
+from thinwire.common.history import End, Header, History, Row, versions
+from thinwire.common.settings import CoordinatorSettings
+from thinwire.server.training import plan_of, rules_of
+from thinwire.sim import scenario as world_of
+from thinwire.sim.fleet import fleet_of
+from thinwire.sim.lessons import lesson_of
+from thinwire.sim.record import Recorder
+from thinwire.sim.settings import Scenario, method_toml
+from thinwire.sim.world import World
+
+Seen = Callable[[Row], None]
+# Libraries that do not compute decide nothing of a history.
+DECIDING = ("thinwire", "numpy", "torch", "machine")
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One method and one seed of a scenario."""
+
+    scenario: Scenario
+    method: str
+    seed: int
+
+    @property
+    def settings(self) -> CoordinatorSettings:
+        """The method's settings."""
+        return self.scenario.methods[self.method]
+
+    @property
+    def file(self) -> str:
+        """The name of its history, below the folder of the results."""
+        return f"{self.method}/seed-{self.seed}.jsonl"
+
+    def header(self, parameters: int = 0) -> Header:
+        """What its history says of itself; the fingerprint is of all that decides its rows."""
+        toml, fleet, used = method_toml(self.settings), self._fleet(), versions()
+        decisive = [toml, fleet, str(self.seed), *(used.get(name, "") for name in DECIDING)]
+        return Header(
+            scenario=self.scenario.name,
+            method=self.method,
+            seed=self.seed,
+            task=self.settings.task.id,
+            parameters=parameters,
+            devices=self.scenario.devices,
+            link=", ".join(dict.fromkeys(group.link for group in self.scenario.fleet)),
+            target_accuracy=self.settings.stop.target_accuracy,
+            settings=toml,
+            fleet=fleet,
+            fingerprint=hashlib.sha256("\0".join(decisive).encode()).hexdigest()[:16],
+            versions=used,
+        )
+
+    def _fleet(self) -> str:
+        simulation = self.scenario.simulation
+        parts: list[object] = [{"until": simulation.until, "trainer_start": simulation.trainer_start}]
+        parts += [msgspec.structs.asdict(group) for group in self.scenario.fleet]
+        return msgspec.json.encode(parts).decode()
+
+
+def run_cell(cell: Cell, seen: Seen = lambda row: None) -> History:
+    """Run it from the first dial to its end; `seen` hears of each measured row."""
+    began = time.perf_counter()
+    world, recorder = build(cell, seen)
+    until = cell.scenario.simulation.until
+    over = world.run(until)
+    if not recorder.rows:
+        raise TaskError(_nothing(cell, world))
+    reason = over.reason if world.coordinator.final else f"{until:g} s were over"
+    model = world.coordinator.core.model
+    end = End(
+        reason=reason,
+        time_s=recorder.rows[-1].time_s,
+        wall_s=time.perf_counter() - began,
+        devices_equal=sum(
+            (device.core.figures.version, device.core.figures.checksum) == (model.version, model.checksum)
+            for device in world.devices
+        ),
+    )
+    return History(cell.header(model.layout.size), tuple(recorder.rows), end)
+
+
+def build(cell: Cell, seen: Seen = lambda row: None) -> tuple[World, Recorder]:
+    """The world of a cell, before its first moment, and who writes it down."""
+    scenario, settings = cell.scenario, cell.settings
+    fleet = fleet_of(scenario.fleet, cell.seed, scenario.simulation.until)
+    lesson = lesson_of(settings, scenario.devices, cell.seed)
+    recorder = Recorder(fleet.groups, seen)
+    world = World(
+        world_of.Scenario(
+            learner=lesson.learner,
+            rules=rules_of(settings, evaluate=settings.evaluation.enabled),
+            plan=plan_of(settings),
+            devices=fleet.devices,
+            seed=cell.seed,
+            breaks=fleet.breaks,
+            naps=fleet.naps,
+            evaluation=lambda weights_P, buffers_B: _finite(lesson.measure(weights_P, buffers_B)),
+            max_staleness=settings.aggregation.max_staleness,
+            clip_norm=settings.aggregation.clip_norm,
+            trainer_start_s=scenario.simulation.trainer_start,
+        ),
+        recorder,
+    )
+    return world, recorder
+
+
+def _finite(metrics: dict[str, float]) -> dict[str, float]:
+    # JSON has no word for what is not finite, such as the loss of a model that went astray.
+    return {name: figure for name, figure in metrics.items() if math.isfinite(figure)}
+
+
+def _nothing(cell: Cell, world: World) -> str:
+    quitters = [device.quit.message for device in world.devices if device.quit is not None]
+    waits = quitters[0] if quitters else world.coordinator.core.status()
+    return f"{cell.method}, seed {cell.seed}: no version in {cell.scenario.simulation.until:g} s: {waits}"

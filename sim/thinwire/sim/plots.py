@@ -1,0 +1,179 @@
+"""Pictures of histories: a line a method, its seeds as a band. Needs matplotlib, the extra `plots`.
+
+A band reaches from the lowest to the highest seed, and the line is their mean; both end where the first seed ends, for
+beyond it they would be of fewer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from thinwire.common.errors import ThinwireError
+from thinwire.common.history import History, Row
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Floats = NDArray[np.float64]
+Figure_ = Callable[[Row], float | None]
+POINTS = 400
+# Okabe and Ito, 2008: told apart by people who see few colours.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#7F7F7F")
+DASHES = ("-", "--", "-.", ":")
+
+
+class PlotError(ThinwireError):
+    """A picture that cannot be drawn here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What is drawn over what."""
+
+    name: str
+    title: str
+    x_label: str
+    y_label: str
+    x: Figure_
+    y: Figure_
+    from_zero: bool = True
+    target: bool = False
+
+
+def _bytes(row: Row) -> float:
+    return (row.bytes_up + row.bytes_down) / 2**20
+
+
+def _density(row: Row) -> float | None:
+    return 100 * sum(row.density.values()) / len(row.density) if row.density else None
+
+
+PICTURES = (
+    Picture(
+        "accuracy-time", "Accuracy over virtual time", "time (s)", "accuracy", lambda r: r.time_s,
+        lambda r: r.accuracy, from_zero=False, target=True,
+    ),
+    Picture(
+        "accuracy-bytes", "Accuracy over traffic of the whole fleet", "bytes up and down (MiB)", "accuracy", _bytes,
+        lambda r: r.accuracy, from_zero=False, target=True,
+    ),
+)  # fmt: skip
+MORE_PICTURES = (
+    Picture("bytes", "Traffic of the whole fleet", "time (s)", "bytes up and down (MiB)", lambda r: r.time_s, _bytes),
+    Picture(
+        "staleness", "Staleness of deltas", "time (s)", "versions late, mean", lambda r: r.time_s,
+        lambda r: r.staleness if r.deltas else None,
+    ),
+    Picture("density", "Density up", "time (s)", "share of the parameters (%)", lambda r: r.time_s, _density),
+    Picture(
+        "overlap", "Transfer hidden behind computing, until then", "time (s)", "share of the transfer time (%)",
+        lambda r: r.time_s, lambda r: 100 * r.overlap,
+    ),
+)  # fmt: skip
+
+
+def draw(picture: Picture, histories: Sequence[History], form: str) -> bytes:
+    """The picture as "svg" or "png"."""
+    figure, axes = _canvas(picture)
+    labelled = sorted(histories, key=_order(histories))
+    for place, (method, runs) in enumerate(groupby(labelled, key=lambda h: h.header.method)):
+        _line(axes, picture, method, list(runs), place)
+    if picture.target:
+        _targets(axes, histories)
+    if picture.from_zero:
+        axes.set_ylim(bottom=0)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(frameon=False, fontsize=9)
+    return _saved(figure, form)
+
+
+def by_group(history: History, form: str) -> bytes:
+    """Density up over time of one history, a line a group."""
+    picture = Picture(
+        "", "Density up, by group", "time (s)", "share of the parameters (%)", lambda r: r.time_s, _density
+    )
+    figure, axes = _canvas(picture)
+    for place, group in enumerate(sorted({group for row in history.rows for group in row.density})):
+        here = [(row.time_s, 100 * row.density[group]) for row in history.rows if group in row.density]
+        axes.plot(*zip(*here, strict=True), color=COLOURS[place % len(COLOURS)], label=group, linewidth=1.5)
+    axes.set_ylim(bottom=0)
+    axes.legend(frameon=False, fontsize=9)
+    return _saved(figure, form)
+
+
+def _order(histories: Sequence[History]) -> Callable[[History], tuple[int, int]]:
+    methods = list(dict.fromkeys(history.header.method for history in histories))
+    return lambda history: (methods.index(history.header.method), history.header.seed)
+
+
+def _canvas(picture: Picture) -> tuple[Figure, Axes]:
+    try:
+        import matplotlib
+    except ModuleNotFoundError as error:
+        raise PlotError(f"pictures need {error.name}: pip install 'thinwire[plots]'") from error
+    # No window, no fonts as outlines, and the same bytes for the same history.
+    matplotlib.use("agg")
+    matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "thinwire", "font.family": "sans-serif"})
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.2, 4.2), layout="constrained")
+    axes = figure.subplots()
+    axes.set_title(picture.title, fontsize=11, loc="left")
+    axes.set_xlabel(picture.x_label)
+    axes.set_ylabel(picture.y_label)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(alpha=0.25, linewidth=0.6)
+    return figure, axes
+
+
+def _line(axes: Axes, picture: Picture, method: str, runs: list[History], place: int) -> None:
+    curves = [curve for run in runs if (curve := _curve(picture, run)) is not None]
+    if not curves:
+        return
+    x_N, low_N, mean_N, high_N = band(curves)
+    colour, dash = COLOURS[place % len(COLOURS)], DASHES[place // len(COLOURS) % len(DASHES)]
+    seeds = f" ({len(curves)} seeds)" if len(curves) > 1 else ""
+    axes.plot(x_N, mean_N, dash, color=colour, label=f"{method}{seeds}", linewidth=1.5)
+    if len(curves) > 1:
+        axes.fill_between(x_N, low_N, high_N, color=colour, alpha=0.18, linewidth=0)
+
+
+def band(curves: Sequence[tuple[Floats, Floats]]) -> tuple[Floats, Floats, Floats, Floats]:
+    """Places (N,) that all curves cover, and the lowest, mean and highest there."""
+    if len(curves) == 1:
+        x_N, y_N = curves[0]
+        return x_N, y_N, y_N, y_N
+    begin, end = max(x_N[0] for x_N, _ in curves), min(x_N[-1] for x_N, _ in curves)
+    x_N = np.linspace(begin, max(begin, end), POINTS)
+    y_SN = np.stack([np.interp(x_N, *curve) for curve in curves])
+    return x_N, y_SN.min(axis=0), y_SN.mean(axis=0), y_SN.max(axis=0)
+
+
+def _curve(picture: Picture, history: History) -> tuple[Floats, Floats] | None:
+    found = [(picture.x(row), picture.y(row)) for row in history.rows]
+    known = np.array([(x, y) for x, y in found if x is not None and y is not None], np.float64)
+    return (known[:, 0], known[:, 1]) if len(known) else None
+
+
+def _targets(axes: Axes, histories: Sequence[History]) -> None:
+    for target in {history.header.target_accuracy for history in histories} - {0.0}:
+        axes.axhline(target, color="#555555", linewidth=0.8, linestyle=(0, (4, 3)))
+        axes.annotate(
+            f"target {target:g}", (1.0, target), xycoords=("axes fraction", "data"), ha="right", va="bottom",
+            fontsize=8, color="#555555",
+        )  # fmt: skip
+
+
+def _saved(figure: Any, form: str) -> bytes:
+    into = BytesIO()
+    # A date in the file would make two drawings of one history differ.
+    figure.savefig(into, format=form, dpi=144, metadata={"Date": None} if form == "svg" else {"Software": None})
+    return into.getvalue()

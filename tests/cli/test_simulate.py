@@ -1,0 +1,66 @@
+"""`thinwire simulate` prints what the runs came to, keeps them, and says what is wrong with a file."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from thinwire.cli.main import main
+from thinwire.common.exits import Exit
+
+SCENARIO = """
+[simulation]
+seeds = [1, 2]
+[[fleet]]
+devices = 3
+[task]
+id = "quadratic"
+[aggregation]
+min_devices = 3
+[stop]
+max_commits = 4
+[methods.a]
+[methods.b]
+density.up = 0.5
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "bowls.toml"
+    path.write_text(SCENARIO)
+    return path
+
+
+def test_a_record_a_run_and_its_history_in_the_folder(file: Path, tmp_path: Path) -> None:
+    result = CliRunner().invoke(main, ["simulate", str(file), "--out", str(tmp_path / "out"), "--json"])
+    assert result.exit_code == Exit.OK
+    records = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [(record["method"], record["seed"]) for record in records] == [("a", 1), ("b", 1), ("a", 2), ("b", 2)]
+    assert all(record["commits"] == 4 and record["schema"] == "thinwire.simulate/v1" for record in records)
+    assert (tmp_path / "out/a/seed-2.jsonl").exists()
+    assert "[4/4] b, seed 2: 4 commits were asked for" in result.stderr
+    again = CliRunner().invoke(main, ["simulate", str(file), "--out", str(tmp_path / "out"), "--json"])
+    assert again.stdout == result.stdout
+
+
+def test_a_table_with_a_line_a_method(file: Path, tmp_path: Path) -> None:
+    command = ["simulate", str(file), "--out", str(tmp_path / "out"), "--seed", "7", "--method", "b"]
+    lines = CliRunner().invoke(main, command).stdout.splitlines()
+    assert lines[0].startswith("method  seeds  accuracy")
+    assert [line.split()[:2] for line in lines[1:]] == [["b", "1"]]
+
+
+@pytest.mark.parametrize(("arguments", "code", "message"), [
+    (["--method", "c"], Exit.USAGE, "has no method 'c'; it has a, b"),
+    (["--set", "trainig.omega=1"], Exit.SETTINGS, "did you mean training?"),
+    (["--set", "task.id=wach"], Exit.TRAINING, "did you mean 'watch'?"),
+    (["--set", "aggregation.min_devices=4"], Exit.TRAINING, "3 of 4 devices are ready"),
+])  # fmt: skip
+def test_what_cannot_be_run_is_told(
+    file: Path, tmp_path: Path, arguments: list[str], code: Exit, message: str
+) -> None:
+    result = CliRunner().invoke(main, ["simulate", str(file), "--out", str(tmp_path), *arguments])
+    assert result.exit_code == code
+    assert message in result.stderr

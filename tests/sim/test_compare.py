@@ -1,0 +1,150 @@
+"""A comparison: the same cell has the same history bit for bit, and what is done is not done again."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from thinwire.common.history import History, HistoryError, Row, read_history
+from thinwire.sim.cell import Cell, run_cell
+from thinwire.sim.compare import cells_of, run_cells
+from thinwire.sim.outcome import outcome_of, summary
+from thinwire.sim.settings import Scenario, read_scenario
+
+BOWL = """
+[simulation]
+seeds = [1, 2]
+until = "60s"
+[[fleet]]
+name = "near"
+devices = 4
+link = "200ms,1mbit,50ms"
+step = "200ms"
+step_spread = 0.3
+outage_every = "20s"
+outage_for = "3s"
+[[fleet]]
+name = "far"
+devices = 2
+link = "2s,64kbit"
+loss = 0.05
+step = "400ms"
+nap_every = "30s"
+nap_for = "5s"
+[task]
+id = "quadratic"
+params = { size = 30 }
+[density]
+up = 0.2
+[aggregation]
+min_devices = 6
+[stop]
+max_commits = 20
+[methods.ours]
+[methods.dense]
+density = { up = 1.0, down = 1.0 }
+"""
+
+WATCH = """
+[simulation]
+until = "20s"
+[[fleet]]
+devices = 12
+step = "100ms"
+[task]
+id = "watch"
+params = { norm = "batch" }
+[training]
+local_steps = 3
+optimizer = "adam"
+learning_rate = 0.003
+[aggregation]
+min_devices = 12
+buffer = 6
+[stop]
+max_commits = 5
+[evaluation]
+every_commits = 5
+"""
+
+
+def bowl(*changes: str) -> Scenario:
+    return read_scenario(BOWL, changes, name="bowl")
+
+
+def untimed(history: History) -> tuple[object, ...]:
+    assert history.end is not None
+    return history.header, history.rows, msgspec.structs.replace(history.end, wall_s=0.0)
+
+
+def test_the_same_cell_has_the_same_history_bit_for_bit() -> None:
+    first, again = (run_cell(Cell(bowl(), "ours", 1)) for _ in range(2))
+    assert untimed(first) == untimed(again)
+    assert first.rows != run_cell(Cell(bowl(), "ours", 2)).rows
+
+
+def test_a_real_task_repeats_bit_for_bit_on_one_shared_model() -> None:
+    """Twelve devices share one module; batch norm and Adam would show if one device's state leaked into another's."""
+    cell = Cell(read_scenario(WATCH), "all", 1)
+    first = run_cell(cell)
+    assert first.rows[-1].version == 5
+    assert first.measured[-1].accuracy is not None
+    assert untimed(first) == untimed(run_cell(cell))
+
+
+def test_a_history_tells_what_travelled() -> None:
+    history = run_cell(Cell(bowl(), "ours", 1))
+    assert history.end is not None
+    assert history.end.reason == "20 commits were asked for"
+    assert [row.version for row in history.rows] == list(range(1, 21))
+    assert all(row.deltas >= 3 and row.metrics for row in history.rows)
+    assert all(share == pytest.approx(0.2) for row in history.rows for share in row.density.values())
+    assert set().union(*(row.density for row in history.rows)) == {"near", "far"}
+    assert history.rows[-1].bytes_up > history.rows[0].bytes_up > 0
+
+
+def test_what_is_done_is_not_done_again(tmp_path: Path) -> None:
+    ran: list[str] = []
+
+    def run(scenario: Scenario) -> list[History]:
+        ran.clear()
+        return run_cells(cells_of(scenario), tmp_path, finished=lambda cell, history: ran.append(cell.file))
+
+    first = run(bowl())
+    assert ran == ["ours/seed-1.jsonl", "dense/seed-1.jsonl", "ours/seed-2.jsonl", "dense/seed-2.jsonl"]
+    assert run(bowl()) == first
+    assert not ran
+    # A cell of which a part was written, and one whose settings have changed since.
+    (tmp_path / "ours/seed-2.jsonl").write_bytes((tmp_path / "ours/seed-2.jsonl").read_bytes()[:-100])
+    run(bowl("methods.dense.training.omega=1.0"))
+    assert ran == ["dense/seed-1.jsonl", "ours/seed-2.jsonl", "dense/seed-2.jsonl"]
+
+
+def test_a_stored_history_reads_as_it_was(tmp_path: Path) -> None:
+    (history,) = run_cells(cells_of(bowl(), ("ours",), (1,)), tmp_path)
+    assert read_history(tmp_path / "ours/seed-1.jsonl") == history
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{}\n", b'{"kind": "row"}\n', b"\xff\n", b'{"kind": "header", "schema": "x"}\n']
+)
+def test_a_file_that_is_no_history_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "other.jsonl").write_bytes(content)
+    with pytest.raises(HistoryError, match=r"is no"):
+        read_history(tmp_path / "other.jsonl")
+
+
+def test_an_outcome_is_read_off_the_rows() -> None:
+    history = run_cell(Cell(bowl("stop.target_accuracy=0.3"), "dense", 1))
+    record, reached = outcome_of(history), history.reached
+    assert reached is not None
+    assert reached == next(row for row in history.rows if row.metrics["accuracy"] >= 0.3)
+    assert record["target_time_s"] == reached.time_s
+    assert record["target_bytes"] == reached.bytes_up + reached.bytes_down
+    assert summary([history])[0]["target"] == "1 of 1"
+
+
+def test_progress_is_told_while_it_happens() -> None:
+    seen: list[Row] = []
+    history = run_cell(Cell(bowl(), "ours", 1), seen.append)
+    assert seen == list(history.measured)

@@ -1,0 +1,47 @@
+"""Pictures are drawn from histories alone, and the same histories give the same bytes."""
+
+import numpy as np
+import pytest
+
+from thinwire.common.history import End, Header, History, Row
+from thinwire.sim.plots import MORE_PICTURES, PICTURES, band, by_group, draw
+
+pytest.importorskip("matplotlib")
+
+
+def history(method: str, seed: int) -> History:
+    rows = tuple(
+        Row(
+            time_s=2.0 * n + seed, version=n, bytes_up=n << 20, bytes_down=n << 20, deltas=1, overlap=0.5,
+            density={"near": 0.1}, metrics={"accuracy": 1 - 0.9**n} if n % 2 else {},
+        )
+        for n in range(1, 20)
+    )  # fmt: skip
+    return History(Header(method=method, seed=seed, target_accuracy=0.8), rows, End(reason="done", time_s=40.0))
+
+
+RUNS = [history(method, seed) for method in ("ours", "fedavg") for seed in (1, 2)]
+
+
+@pytest.mark.parametrize("picture", [*PICTURES, *MORE_PICTURES], ids=lambda picture: picture.name)
+def test_a_picture_names_its_methods_and_repeats(picture: object) -> None:
+    svg = draw(picture, RUNS, "svg")  # type: ignore[arg-type]
+    assert b"ours (2 seeds)" in svg
+    assert b"fedavg (2 seeds)" in svg
+    assert svg == draw(picture, RUNS, "svg")  # type: ignore[arg-type]
+
+
+def test_densities_are_drawn_by_group() -> None:
+    assert b">near<" in by_group(RUNS[0], "svg")
+
+
+def test_a_png_is_a_png() -> None:
+    assert draw(PICTURES[0], RUNS, "png").startswith(b"\x89PNG")
+
+
+def test_a_band_ends_where_the_first_seed_ends() -> None:
+    x_N, low_N, mean_N, high_N = band([
+        (np.array([0.0, 10.0]), np.array([0.0, 1.0])), (np.array([2.0, 6.0]), np.array([0.4, 0.8])),
+    ])  # fmt: skip
+    assert (x_N[0], x_N[-1]) == (2.0, 6.0)
+    assert (low_N[0], mean_N[0], high_N[0]) == pytest.approx((0.2, 0.3, 0.4))

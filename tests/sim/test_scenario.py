@@ -1,0 +1,95 @@
+"""A scenario file: one schema with the coordinator's, problems told with what was meant, a fleet from a seed."""
+
+import pytest
+
+from thinwire.common.errors import SettingsError, TaskError
+from thinwire.sim.fleet import fleet_of
+from thinwire.sim.lessons import lesson_of
+from thinwire.sim.loss import LossyLane
+from thinwire.sim.settings import Group, read_scenario
+
+FLEET = "[[fleet]]\ndevices = 3\n"
+
+
+@pytest.mark.parametrize(("text", "problem"), [
+    ("", "fleet is missing"),
+    ("[[flet]]\ndevices = 3\n", "flet is no section of a scenario; did you mean fleet?"),
+    ("[listen]\n" + FLEET, "listen is no section of a scenario"),
+    (FLEET + "linc = '1s,1mbit'\n", "fleet[0].linc is no key; did you mean fleet[0].link?"),
+    (FLEET + "link = 'fast'\n", 'fleet[0].link is "fast"; it must be a link as RTT,RATE[,JITTER]'),
+    (FLEET + "[[fleet]]\ndevices = 1\n", "each needs a name of its own"),
+    (FLEET + "[trainning]\nlocal_steps = 3\n", "did you mean training?"),
+    (FLEET + "[training]\nlocal_steps = 0\n", "training.local_steps is 0"),
+    (FLEET + "[methods.a]\ndensity.upp = 1\n", "methods.a.density.upp is no key; did you mean methods.a.density.up?"),
+    (FLEET + "[methods.a]\ndensitty.up = 1\n", "did you mean methods.a.density?"),
+    (FLEET + "[simulation]\nseeds = [1, 1]\n", "each once"),
+    (FLEET + "[simulation]\nseeds = 'many'\n", "simulation.seeds is \"many\"; it must be a list of a whole number"),
+    (FLEET + "[methods]\na = 3\n", "sections [methods.NAME]"),
+])  # fmt: skip
+def test_what_is_wrong_is_told_with_what_was_meant(text: str, problem: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        read_scenario(text)
+    assert problem in str(caught.value)
+
+
+def test_a_method_is_the_shared_settings_with_its_own_on_top() -> None:
+    text = FLEET + "[density]\nup = 0.2\ndown = 0.3\n[methods.a]\n[methods.b]\ndensity.up = 1.0\n"
+    scenario = read_scenario(text, ("density.down=0.4",))
+    densities = {name: (m.density.up, m.density.down) for name, m in scenario.methods.items()}
+    assert densities == {"a": (0.2, 0.4), "b": (1.0, 0.4)}
+
+
+def test_without_methods_there_is_one() -> None:
+    assert list(read_scenario(FLEET).methods) == ["all"]
+
+
+def test_a_method_s_task_brings_its_own_parameters() -> None:
+    text = FLEET + "[task]\nid = 'mnist'\nparams = { alpha = 0.1 }\n[methods.w.task]\nid = 'watch'\nparams = {}\n"
+    assert read_scenario(text).methods["w"].task.params == {}
+
+
+def test_a_seed_draws_one_fleet() -> None:
+    group = Group(
+        devices=20, step_spread=0.5, outage_every=60.0, nap_every=200.0, available=0.5, day=100.0, zones=1.0,
+        join_within=9.0,
+    )  # fmt: skip
+    assert fleet_of([group], 1, 500.0) == fleet_of([group], 1, 500.0)
+    assert fleet_of([group], 1, 500.0) != fleet_of([group], 2, 500.0)
+
+
+def test_a_device_is_here_for_its_share_of_each_day() -> None:
+    group = Group(devices=50, available=0.4, day=100.0, zones=1.0)
+    fleet = fleet_of([group], 3, 1000.0)
+    away_s = sum(min(nap.for_s, 1000.0 - nap.at) for nap in fleet.naps)
+    assert away_s / (50 * 1000.0) == pytest.approx(0.6, abs=0.01)
+
+
+def test_devices_of_one_zone_are_away_together() -> None:
+    fleet = fleet_of([Group(devices=5, available=0.5, day=100.0)], 3, 1000.0)
+    assert {nap.at for nap in fleet.naps} == {50.0 + 100.0 * day for day in range(10)}
+
+
+def test_outages_take_their_share_of_the_time() -> None:
+    fleet = fleet_of([Group(devices=200, outage_every=90.0, outage_for=10.0)], 3, 2000.0)
+    assert sum(cut.for_s for cut in fleet.breaks) / (200 * 2000.0) == pytest.approx(0.1, abs=0.01)
+
+
+def test_a_lossy_line_is_slower_and_later_but_in_order() -> None:
+    import random
+
+    from thinwire.common.link import Lane, LinkProfile
+
+    profile, dice = LinkProfile(0.2, 10e6), random.Random(1)
+    clean, lossy = Lane(profile), LossyLane(profile, 0.01)
+    arrivals = [(clean.send(50_000, 10.0 * n, dice), lossy.send(50_000, 10.0 * n, dice)) for n in range(300)]
+    assert all(late > early for early, late in arrivals)
+    # 50 kB at Mathis' limit of 0.72 Mbit/s, and a third of the words wait for a packet that is sent again.
+    mean_s = sum(late - 10.0 * n for n, (_, late) in enumerate(arrivals)) / 300
+    assert 0.65 < mean_s < 0.85
+    assert [late for _, late in arrivals] == sorted(late for _, late in arrivals)
+
+
+def test_an_unknown_parameter_of_the_bowl_is_refused() -> None:
+    settings = read_scenario(FLEET + "[task]\nid = 'quadratic'\nparams = { siz = 3 }\n").methods["all"]
+    with pytest.raises(TaskError, match="no parameter 'siz'"):
+        lesson_of(settings, 3, 1)
