@@ -53,7 +53,7 @@ class Recorder(Watch):
         commit, lines = effect.commit, [device.line for device in world.devices]
         meters = [device.core.meter for device in world.devices]
         transfer_s = sum(meter.transfer_s for meter in meters)
-        delays = [device.trainer.course.replica.delay_steps for device in world.devices if device.trainer]
+        delays = [device.trainer.course.replica.delays.last for device in world.devices if device.trainer]
         model = world.coordinator.core.model
         return Row(
             time_s=world.agenda.now,
