@@ -7,7 +7,7 @@ from thinwire.client.effects import Dial, Effect, GiveBase, HangUp, Quit, Spool,
 from thinwire.client.events import Opened
 from thinwire.common import frames
 from thinwire.common.exits import Exit
-from thinwire.common.values import CommitChunk, CommitHeader, DeltaChunk, Subscribe
+from thinwire.common.values import CommitChunk, CommitHeader, Staged, Subscribe
 
 PACKED = bytes(range(250)) * 4
 
@@ -217,14 +217,22 @@ def test_the_meter_counts_transfers_that_the_trainer_computed_through(story: Sto
     assert (story.core.meter.transfer_s, story.core.meter.hidden_s) == (5.0, 2.0)
 
 
-def test_goodput_is_measured_on_deltas_that_are_long_enough(story: Story) -> None:
+def test_goodput_is_what_came_through_between_seal_and_outcome(story: Story) -> None:
     story.train()
-    story.now += 0.5
-    story.seal(1, bytes(100))
-    story.accept(1)
-    assert story.core.goodput_up == 0.0
-    story.seal(2, bytes(100_000))
+    story.seal(1, bytes(100_000))
     story.now += 2.0
-    story.accept(2)
-    assert story.core.goodput_up == pytest.approx(50_000)
-    assert words(story.seal(3), DeltaChunk)
+    story.accept(1)
+    assert story.core.goodput.figure == pytest.approx(50_000)
+
+
+def test_what_was_on_its_way_when_the_link_broke_is_measured_anew(story: Story) -> None:
+    story.train()
+    story.seal(1, bytes(100_000))
+    story.now += 100.0
+    story.lose_link()
+    story.dial()
+    story.now += 3.0
+    story.welcome(staged=(Staged(1, 60_000),))
+    story.now += 2.0
+    story.accept(1)
+    assert story.core.goodput.figure == pytest.approx(20_000), "the rest of it, in its own time"

@@ -110,6 +110,17 @@ def test_it_cuts_after_its_local_steps_with_statistics_behind_the_delta(heard: H
     assert unpack_statistics(body[split:], BUFFERS).tolist() == [3, 3]
 
 
+def test_it_tells_the_energy_of_all_that_it_could_have_sent() -> None:
+    heard = Heard(density=2 / SIZE)
+    heard.base()
+    heard.steps(3)
+    heard.steps(3)
+    first, second = (frame for frame, _ in heard.take(frames.SealedFrame))
+    assert first.energy == SIZE * 3.0**2
+    # Two coordinates went with the first; the others have what it left and as much again.
+    assert second.energy == 2 * 3.0**2 + (SIZE - 2) * 6.0**2
+
+
 def test_with_a_full_window_it_trains_on_into_the_next_delta(heard: Heard) -> None:
     heard.steps(20)
     assert [frame.seq for frame, _ in heard.take(frames.SealedFrame)] == [1, 2]

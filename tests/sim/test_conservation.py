@@ -174,7 +174,7 @@ class Hasty(feed.Feed):
 def test_a_commit_that_overtakes_an_outcome_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(coordinator, "Feed", Hasty)
     with pytest.raises(MassError, match="too much of device"):
-        World(fleet(2, max_staleness=2), Notes()).run(until=150.0)
+        World(fleet(1, max_staleness=2), Notes()).run(until=150.0)
 
 
 class Timid(core.AgentCore):

@@ -166,7 +166,7 @@ class Agent:
             wire_sent_bytes=sent,
             wire_received_bytes=received,
             rtt_s=self.core.rtt_s,
-            goodput_up=self.core.goodput_up,
+            goodput_up=self.core.goodput.figure,
             transfer_s=meter.transfer_s,
             hidden_s=meter.hidden_s,
             compute_s=figures.compute_s,

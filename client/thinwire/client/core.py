@@ -31,6 +31,7 @@ from thinwire.client.effects import (
     Tell,
 )
 from thinwire.client.events import Closed, Event, Opened, Received, Tick, TrainerLost, TrainerSaid
+from thinwire.client.goodput import GoodputMeter
 from thinwire.client.intake import CommitIntake, IntakeError, SnapshotIntake
 from thinwire.client.outbox import Outbox, SealedDelta
 from thinwire.client.overlap import OverlapMeter
@@ -55,8 +56,6 @@ from thinwire.common.values import (
 
 # A report costs about 150 bytes; while the training runs one every so often keeps status pages alive.
 REPORT_EVERY_S = 5.0
-# Fewer bytes than this arrive in one flight, and their time says nothing about the rate.
-GOODPUT_FLOOR_BYTES = 16 * 1024
 
 
 class AgentCore:
@@ -80,7 +79,8 @@ class AgentCore:
         self._earlier = self.figures  # of the trainers before this one
         self.abandoned = 0
         self.trainer_restarts = 0
-        self.rtt_s = self.goodput_up = 0.0
+        self.goodput = GoodputMeter()
+        self.rtt_s = 0.0
         self._dice, self._backoff, self._trainer_backoff = dice, backoff, Backoff(1.0, 60.0)
         self._leave_when_finished = leave_when_finished
         self._link = "offline"
@@ -93,7 +93,6 @@ class AgentCore:
         self._snapshot = SnapshotIntake()
         self._snapshot_coming = False
         self._commit = CommitIntake()
-        self._sent_at: dict[int, float] = {}
         self._echo_at: float | None = None
         self._finished: int | None = None
         self._offline_for = ""
@@ -163,6 +162,7 @@ class AgentCore:
             return []
         self._link, self._report_at, self._echo_at = "offline", None, None
         self._commit, self._snapshot_coming = CommitIntake(), False
+        self.goodput.lost()
         wait_s = max(self._backoff.next(self._dice), at_least_s)
         self._dial_at = now + wait_s
         # A week offline is one line of the log; what an operator needs is the change.
@@ -227,7 +227,6 @@ class AgentCore:
     def _begin(self, *, restart: bool) -> list[Effect]:
         abandoned = self.outbox.void()
         self.abandoned += abandoned
-        self._sent_at.clear()
         self._snapshot.forget()
         self._finished = self._restart_at = None
         effects: list[Effect] = []
@@ -312,13 +311,12 @@ class AgentCore:
     # -- deltas ------------------------------------------------------------------------------------------------
 
     def _send(self, delta: SealedDelta, received_bytes: int, now: float) -> list[Effect]:
-        self._sent_at[delta.seq] = now
+        self.goodput.sent(delta.seq, len(delta.payload) - received_bytes, now, self.rtt_s)
         return [Send(chunk) for chunk in delta.chunks(received_bytes)]
 
     def _settle(self, outcome: Outcome, now: float) -> list[Effect]:
-        sent_at = self._sent_at.pop(outcome.seq, None)
+        self.goodput.settled(outcome.seq, now)
         if outcome.verdict is Verdict.ACCEPTED:
-            self._measure_goodput(outcome.seq, sent_at, now)
             self.outbox.accept(outcome.seq)
             return []
         delta = self.outbox.drop(outcome.seq)
@@ -330,11 +328,6 @@ class AgentCore:
             self.outbox.owed.append(delta)
             return [note]
         return [note, Tell(frames.Rejection(seq=outcome.seq, refund=outcome.refund))]
-
-    def _measure_goodput(self, seq: int, sent_at: float | None, now: float) -> None:
-        sizes = {delta.seq: len(delta.payload) for delta in self.outbox.unsettled()}
-        if sent_at is not None and sizes.get(seq, 0) >= GOODPUT_FLOOR_BYTES:
-            self.goodput_up = sizes[seq] / max(now - sent_at - self.rtt_s, 1e-3)
 
     # -- the trainer -------------------------------------------------------------------------------------------
 
@@ -384,7 +377,12 @@ class AgentCore:
 
     def _take_sealed(self, frame: frames.SealedFrame, payload: bytes, now: float) -> list[Effect]:
         delta = SealedDelta.seal(
-            frame.seq, payload, buffer_bytes=frame.buffer_bytes, steps=frame.steps, loss=frame.loss
+            frame.seq,
+            payload,
+            buffer_bytes=frame.buffer_bytes,
+            steps=frame.steps,
+            loss=frame.loss,
+            energy=frame.energy,
         )
         self.outbox.add(delta)
         return [*(self._send(delta, 0, now) if self.live else []), *self._report_soon(now)]

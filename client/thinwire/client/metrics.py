@@ -15,7 +15,7 @@ GAUGES = {
         "Bytes received on sockets from the coordinator.",
     ),
     "rtt_s": ("thinwire_agent_rtt_seconds", "Round trip to the coordinator."),
-    "goodput_up": ("thinwire_agent_goodput_bytes_per_second", "Payload rate of the last large delta."),
+    "goodput_up": ("thinwire_agent_goodput_bytes_per_second", "Payload rate at which deltas get through."),
     "transfer_s": ("thinwire_agent_transfer_seconds", "Time in which a delta or commit was under way."),
     "hidden_s": ("thinwire_agent_transfer_hidden_seconds", "Of it, time in which the trainer computed."),
     "compute_s": ("thinwire_agent_compute_seconds", "Time in which the trainer computed."),

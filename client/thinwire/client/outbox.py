@@ -20,10 +20,12 @@ class SealedDelta:
     accepted: bool = False
 
     @classmethod
-    def seal(cls, seq: int, payload: bytes, *, buffer_bytes: int, steps: int, loss: float) -> SealedDelta:
+    def seal(
+        cls, seq: int, payload: bytes, *, buffer_bytes: int, steps: int, loss: float, energy: float = 0.0
+    ) -> SealedDelta:
         """Fix the identity of these bytes."""
         digest = hashlib.sha256(payload).digest()
-        return cls(seq, payload, DeltaHeader(len(payload), digest, buffer_bytes, steps, loss))
+        return cls(seq, payload, DeltaHeader(len(payload), digest, buffer_bytes, steps, loss, energy))
 
     def chunks(self, received_bytes: int) -> Iterator[DeltaChunk]:
         """What is left to send when the coordinator holds the first `received_bytes`."""

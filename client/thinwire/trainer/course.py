@@ -206,6 +206,7 @@ class Course:
             buffer_bytes=len(statistics),
             steps=self._steps_in_cut,
             loss=_told(self._loss_sum / self._steps_in_cut),
+            energy=_told(cut.energy),
         )
         self._steps_in_cut, self._loss_sum = 0, 0.0
         self._refuse_size(len(blob) + len(statistics))

@@ -41,12 +41,13 @@ class DesyncError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """A delta before it is packed: made on version `base`."""
+    """A delta before it is packed: made on version `base`; `energy` is the squared norm of what could be sent."""
 
     seq: int
     base: int
     index_K: Index
     quantised: Quantised
+    energy: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +99,10 @@ class Replica:
         self._absorb()
         index_K = add_and_select(self.residual_P, self.unsent_P, kept_of(density, self.residual_P.size))
         quantised = quantise(self.residual_P[index_K], code)
+        with np.errstate(over="ignore"):
+            energy = float(self.residual_P @ self.residual_P)
         self.residual_P[index_K] -= quantised.value_K
-        cut = Cut(self.next_seq, self.version, index_K, quantised)
+        cut = Cut(self.next_seq, self.version, index_K, quantised, energy)
         self.pending[cut.seq] = _Pending(index_K, quantised.value_K, steps)
         self.next_seq += 1
         self._rebase()

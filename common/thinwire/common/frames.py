@@ -107,6 +107,7 @@ class SealedFrame(Frame, frozen=True):
     buffer_bytes: int
     steps: int
     loss: float
+    energy: float = 0.0
 
 
 class Applied(Frame, frozen=True):

@@ -158,6 +158,7 @@ class DeltaHeader:
     buffer_bytes: int = 0
     steps: int = 0
     loss: float = 0.0
+    energy: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -602,6 +602,7 @@ class DeltaHeader(google.protobuf.message.Message):
     SHA256_FIELD_NUMBER: builtins.int
     STEPS_FIELD_NUMBER: builtins.int
     LOSS_FIELD_NUMBER: builtins.int
+    ENERGY_FIELD_NUMBER: builtins.int
     total_bytes: builtins.int
     """Length of the sealed bytes."""
     buffer_bytes: builtins.int
@@ -612,6 +613,10 @@ class DeltaHeader(google.protobuf.message.Message):
     """Local steps that went into it."""
     loss: builtins.float
     """Mean training loss over those steps."""
+    energy: builtins.float
+    """Squared norm of all that could have been sent, residual and increments, of which this is the largest part; 0 for
+    not told. The density policy sees by it how much a delta leaves unsent.
+    """
     def __init__(
         self,
         *,
@@ -620,8 +625,9 @@ class DeltaHeader(google.protobuf.message.Message):
         sha256: builtins.bytes = ...,
         steps: builtins.int = ...,
         loss: builtins.float = ...,
+        energy: builtins.float = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["buffer_bytes", b"buffer_bytes", "loss", b"loss", "sha256", b"sha256", "steps", b"steps", "total_bytes", b"total_bytes"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["buffer_bytes", b"buffer_bytes", "energy", b"energy", "loss", b"loss", "sha256", b"sha256", "steps", b"steps", "total_bytes", b"total_bytes"]) -> None: ...
 
 global___DeltaHeader = DeltaHeader
 
