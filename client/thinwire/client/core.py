@@ -318,7 +318,7 @@ class AgentCore:
         self.goodput.settled(outcome.seq, now)
         if outcome.verdict is Verdict.ACCEPTED:
             self.outbox.accept(outcome.seq)
-            return []
+            return self._pass_on(outcome)
         delta = self.outbox.drop(outcome.seq)
         if delta is None:
             return []
@@ -328,6 +328,11 @@ class AgentCore:
             self.outbox.owed.append(delta)
             return [note]
         return [note, Tell(frames.Rejection(seq=outcome.seq, refund=outcome.refund))]
+
+    def _pass_on(self, outcome: Outcome) -> list[Effect]:
+        # Only a trainer that waits for outcomes has a use for them.
+        waits = self._welcome is not None and self._welcome.plan.waits_for == "outcome"
+        return [Tell(frames.Accepted(seq=outcome.seq, version=outcome.version))] if waits else []
 
     # -- the trainer -------------------------------------------------------------------------------------------
 

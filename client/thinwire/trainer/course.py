@@ -3,7 +3,8 @@
     obey frames -> (may train?) -> step -> (cut?) -> obey frames ...
 
 It waits only when there is nothing to train on yet, when training is over, or when the plan forbids overlap and a
-delta is under way. With a full window it goes on training into the next delta.
+delta is under way. With a full window it goes on training into the next delta. A plan that rebases at the cut has
+commits wait until the delta under work is cut.
 
 No process, pipe or clock: the trainer process and the in-process world run the very same course. Whoever runs it keeps
 the three figures of time up to date: `compute_s`, `wait_s`, `waiting`.
@@ -12,6 +13,7 @@ the three figures of time up to date: `compute_s`, `wait_s`, `waiting`.
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
@@ -25,7 +27,16 @@ from thinwire.common.layout import Layout
 from thinwire.common.snapshot import unpack_snapshot
 from thinwire.common.statistics import pack_statistics, unpack_statistics
 from thinwire.common.values import Plan
+from thinwire.trainer.corrections import corrections_of
 from thinwire.trainer.replica import Replica
+
+# Commits that may wait for a cut; more come only to a device far slower than its fleet, which must not hoard them.
+MOST_DEFERRED = 256
+
+KNOWN_WORDS = {
+    "residual": ("keep", "private"), "merge": ("mix",), "selection": ("mask",), "waits_for": ("outcome",),
+    "rebase": ("at-cut",),
+}  # fmt: skip
 
 Vector = NDArray[np.float32]
 Say = Callable[[frames.FromTrainer, bytes], None]
@@ -45,6 +56,9 @@ class Learner(Protocol):
     def step(self) -> float:
         """Move the weights by one optimiser step on the next batch; give its loss."""
 
+    def damp(self, index_K: NDArray[np.int64]) -> None:
+        """Clear the optimiser's momentum at these coordinates (K,)."""
+
     def read_buffers(self) -> Vector:
         """A copy of the non-trainable statistics (B,)."""
 
@@ -57,15 +71,19 @@ class Course:
 
     def __init__(self, learner: Learner, plan: Plan, next_seq: int, say: Say) -> None:
         self.learner, self.plan, self._say = learner, plan, say
-        learner.prepare(plan)
         self.replica = Replica(learner.weights_P, self._omega, next_seq)
+        self._prepare(plan)
         self.steps = self.cuts = 0
         self.compute_s = self.wait_s = 0.0
         self.waiting = True
         self.stopped = False
+        self.drain: Callable[[], None] = lambda: None  # obeys all that has come in; set by whoever has the inbox
         self._steps_in_cut, self._loss_sum = 0, 0.0
         self._finish_at: int | None = None
         self._final_checksum: int | None = None
+        self._deferred: deque[tuple[frames.CommitFrame, bytes]] = deque()
+        self._unanswered: set[int] = set()  # own deltas without an outcome, and the version to have once they have one
+        self._awaited = 0
         layout = learner.layout
         say(
             frames.Ready(
@@ -82,16 +100,24 @@ class Course:
     @property
     def may_train(self) -> bool:
         """Whether a step is due now."""
-        held = not self.plan.overlap and bool(self.replica.pending)
-        return self.under_way and not held
+        return self.under_way and (self.plan.overlap or not self._held)
 
     def step(self) -> None:
         """Take one local step, and cut a delta when it is time."""
+        self.replica.begin_step()
         self._loss_sum += self.learner.step()
+        self.replica.end_step()
         self.steps += 1
         self._steps_in_cut += 1
-        if self._steps_in_cut >= self.plan.local_steps and len(self.replica.pending) < self.plan.window:
+        if self._steps_in_cut < self.plan.local_steps:
+            return
+        if self.plan.taylor:
+            # A commit that is here counts as on time: with it, a delay of a whole round is still undone exactly.
+            self.drain()
+        if len(self.replica.pending) < self.plan.window:
             self._cut()
+        # Also with a full window: only these commits can make room in it.
+        self._catch_up()
 
     def obey(self, frame: frames.ToTrainer, body: bytes) -> None:
         """Do what a frame says; the body of a Base is the packed snapshot."""
@@ -102,13 +128,20 @@ class Course:
                 delta = unpack(body[: len(body) - frame.buffer_bytes], self._limits)
                 self.replica.adopt(frame.seq, delta.index_K, delta.value_K, self.steps)
             case frames.CommitFrame():
-                self._take_commit(frame, body)
+                self._deferred.append((frame, body))
+                if not self._defers:
+                    self._catch_up()
             case frames.Rejection():
+                self._unanswered.discard(frame.seq)
                 self.replica.reject(frame.seq, refund=frame.refund)
+            case frames.Accepted():
+                self._unanswered.discard(frame.seq)
+                self._awaited = max(self._awaited, frame.version)
             case frames.Replan():
                 self._replan(plan_of(frame.plan))
             case frames.Conclude():
                 self._finish_at = frame.version
+                self._catch_up()
             case frames.Stop():
                 self.stopped = True
         self._conclude()
@@ -139,7 +172,20 @@ class Course:
 
     @property
     def _omega(self) -> float:
-        return self.plan.omega * self.plan.server_gain
+        # What is mixed is the model as it is, own work in full.
+        return 1.0 if self.plan.merge == "mix" else self.plan.omega * self.plan.server_gain
+
+    @property
+    def _held(self) -> bool:
+        """Whether a plan without overlap waits for a delta that is under way."""
+        if self.plan.waits_for == "outcome":
+            return bool(self._unanswered) or self.replica.version < self._awaited
+        return bool(self.replica.pending)
+
+    @property
+    def _defers(self) -> bool:
+        mid_round = 0 < self._steps_in_cut < self.plan.local_steps and len(self._deferred) <= MOST_DEFERRED
+        return self.plan.rebase == "at-cut" and mid_round and self._finish_at is None
 
     @property
     def _limits(self) -> Limits:
@@ -150,8 +196,18 @@ class Course:
     def _replan(self, plan: Plan) -> None:
         before, self.plan = self.plan, plan
         self.replica.omega = self._omega
-        if _optimizer_of(plan) != _optimizer_of(before):
+        self._catch_up()
+        self._prepare(plan, before)
+
+    def _prepare(self, plan: Plan, before: Plan | None = None) -> None:
+        _demand_known(plan)
+        # What has a memory is made anew only if it changes.
+        if before is None or _optimizer_of(plan) != _optimizer_of(before):
             self.learner.prepare(plan)
+        if before is None or _corrections_of(plan) != _corrections_of(before):
+            self.replica.corrections = corrections_of(plan, self.learner)
+        self.replica.residual = plan.residual
+        self.replica.mask_secret = plan.mask_seed if plan.selection == "mask" else None
 
     def _conclude(self) -> None:
         done = self._finish_at is not None and self.replica.version == self._finish_at
@@ -167,9 +223,18 @@ class Course:
         except ValueError as error:
             self.lose_base(frame.version, f"the snapshot is of no use: {error}")
             return
+        self._deferred.clear()
         self.replica.rebase_on(snapshot.weights_P, snapshot.version, frame.through)
+        self._answer(frame.through)
         self.learner.write_buffers(snapshot.buffers_B)
         self._say(frames.Applied(version=snapshot.version), b"")
+
+    def _catch_up(self) -> None:
+        while self._deferred:
+            self._take_commit(*self._deferred.popleft())
+
+    def _answer(self, through: int) -> None:
+        self._unanswered = {seq for seq in self._unanswered if seq > through}
 
     def _take_commit(self, frame: frames.CommitFrame, body: bytes) -> None:
         if not self.replica.based:
@@ -185,6 +250,7 @@ class Course:
         except (CodecError, ValueError) as error:
             self.lose_base(frame.version, str(error))
             return
+        self._answer(frame.through)
         self._say(frames.Applied(version=frame.version), b"")
 
     # -- deltas ------------------------------------------------------------------------------------------------
@@ -198,9 +264,10 @@ class Course:
                 "lower training.learning_rate at the coordinator, or look for bad examples here"
             ) from None
         layout = self.learner.layout
-        blob = pack(Packet(layout.hash, cut.base, layout.size, cut.index_K, cut.quantised))
+        blob = pack(Packet(layout.hash, cut.base, layout.size, cut.index_K, cut.quantised, seed=cut.seed))
         statistics = pack_statistics(self.learner.read_buffers(), self.learner.buffer_layout, cut.base)
         self.cuts += 1
+        self._unanswered.add(cut.seq)
         sealed = frames.SealedFrame(
             seq=cut.seq,
             buffer_bytes=len(statistics),
@@ -232,3 +299,18 @@ def _told(figure: float) -> float:
 
 def _optimizer_of(plan: Plan) -> tuple[object, ...]:
     return plan.optimizer, plan.learning_rate, plan.momentum
+
+
+def _corrections_of(plan: Plan) -> tuple[object, ...]:
+    strengths = plan.taylor, plan.drift, plan.drift_memory, plan.mix, plan.proximal
+    return *strengths, plan.merge, plan.mask_momentum, plan.learning_rate, bool(plan.drift) and plan.local_steps
+
+
+def _demand_known(plan: Plan) -> None:
+    for name, known in KNOWN_WORDS.items():
+        word = getattr(plan, name)
+        if word and word not in known:
+            raise TaskError(
+                f"the coordinator's plan has {name} {word!r}; this trainer knows only {', '.join(known)}: "
+                "install the coordinator's version of thinwire on this device"
+            )

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from thinwire.common.values import Plan
@@ -44,6 +45,11 @@ class TaskLearner:
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it so
         self._optimizer.step()
         return float(loss.detach())
+
+    def damp(self, index_K: NDArray[np.int64]) -> None:
+        """Clear the optimiser's momentum at these coordinates (K,)."""
+        if self._optimizer is not None:
+            self._optimizer.damp(torch.from_numpy(index_K))
 
     def read_buffers(self) -> Vector:
         """A copy of the float buffers (B,)."""

@@ -18,6 +18,9 @@ class Optimizer(Protocol):
     def step(self) -> None:
         """One step."""
 
+    def damp(self, index_K: Tensor) -> None:
+        """Clear the momentum at these coordinates."""
+
 
 class Sgd:
     """v = momentum * v + g;  w -= learning_rate * v      (torch.optim.SGD)"""
@@ -38,6 +41,11 @@ class Sgd:
             direction_P = self._velocity_P
         self._weight_P.add_(direction_P, alpha=-self._learning_rate)
 
+    def damp(self, index_K: Tensor) -> None:
+        """Clear the momentum at these coordinates."""
+        if self._velocity_P is not None:
+            self._velocity_P[index_K] = 0.0
+
 
 class Adam:
     """Kingma and Ba, ICLR 2015, with the usual betas and epsilon      (torch.optim.Adam)"""
@@ -56,6 +64,10 @@ class Adam:
         self._square_P.mul_(self.BETA2).addcmul_(self._gradient_P, self._gradient_P, value=1 - self.BETA2)
         scale_P = (self._square_P.sqrt() / (1 - self.BETA2**self._steps) ** 0.5).add_(self.EPSILON)
         self._weight_P.addcdiv_(self._mean_P, scale_P, value=-self._learning_rate / (1 - self.BETA1**self._steps))
+
+    def damp(self, index_K: Tensor) -> None:
+        """Clear the first moment at these coordinates; the second is a scale, no momentum."""
+        self._mean_P[index_K] = 0.0
 
 
 def optimizer(

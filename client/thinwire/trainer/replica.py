@@ -17,19 +17,33 @@ omega = 1/2, the smallest weight that is stable for every delay, own pending wor
 What travels is the sum of own increments, never end minus start: between the two a commit may have moved w, and that
 jump belongs to others. Increments are read off as w minus the origin, when they are needed.
 
+What a cut leaves unsent is treated in one of three ways:
+
+    release   e is out of the working model until it is sent; the line "cut" above
+    keep      w = W + omega * (F + A + e): a device trains on what it has not sent, too (partial averaging, LOSCAR)
+    private   as keep, and e is never offered again: a = A  (partial averaging without memory)
+
+`corrections.py` has what a plan may add to the rebase.
+
 Shapes: P parameters, K coordinates of a delta or commit.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from thinwire.common import checksum
-from thinwire.common.codec import Quantised, ValueCode, add_and_select, kept_of, quantise
+from thinwire.common.codec import Quantised, ValueCode, add_and_select, kept_of, quantise, select
+from thinwire.common.codec.mask import drawn, seed_of
 from thinwire.trainer.delays import Delays
+
+if TYPE_CHECKING:
+    from thinwire.trainer.corrections import Correction
 
 Vector = NDArray[np.float32]
 Index = NDArray[np.int64]
@@ -41,17 +55,23 @@ class DesyncError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """A delta before it is packed: made on version `base`; `energy` is the squared norm of what could be sent."""
+    """A delta before it is packed: made on version `base`; with a `seed` when its coordinates are a mask's.
+
+    `energy` is the squared norm of what could be sent.
+    """
 
     seq: int
     base: int
     index_K: Index
     quantised: Quantised
     energy: float
+    seed: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class _Pending:
+class Pending:
+    """A sealed delta that is not in the base yet."""
+
     index_K: Index
     value_K: Vector
     steps: int  # local steps done when it was cut
@@ -66,12 +86,16 @@ class Replica:
         self.base_P = working_P.copy()
         self.unsent_P = np.zeros_like(working_P)
         self.residual_P = np.zeros_like(working_P)
-        self.pending: dict[int, _Pending] = {}
+        self.pending: dict[int, Pending] = {}
         self.version = -1
         self.checksum = 0
         self.next_seq = next_seq
         self.dropped = 0.0
         self.delays = Delays()
+        # How this replica is run; a new plan may change them at any time.
+        self.residual = ""  # released, or "keep", or "private"
+        self.mask_secret: int | None = None  # None: the largest coordinates go
+        self.corrections: tuple[Correction, ...] = ()
         self.origin_P = working_P.copy()
 
     @property
@@ -85,28 +109,43 @@ class Replica:
         self.base_P[:] = weights_P
         self.version, self.checksum = version, checksum.full(weights_P)
         self._include(through, steps=0)
+        for correction in self.corrections:
+            correction.snapped(self)
         self._rebase()
 
     def adopt(self, seq: int, index_K: Index, value_K: Vector, steps: int) -> None:
         """Carry a delta that an earlier trainer sealed as this one's pending work."""
         self._absorb()
-        self.pending[seq] = _Pending(index_K, value_K, steps)
+        self.pending[seq] = Pending(index_K, value_K, steps)
         self.next_seq = max(self.next_seq, seq + 1)
         self._rebase()
 
     def cut(self, density: float, code: ValueCode, steps: int) -> Cut:
-        """Seal the largest coordinates of everything unsent; the rest stays in the residual."""
+        """Seal the largest coordinates of everything unsent, or a mask's; the rest stays in the residual."""
         self._absorb()
-        index_K = add_and_select(self.residual_P, self.unsent_P, kept_of(density, self.residual_P.size))
-        quantised = quantise(self.residual_P[index_K], code)
+        seed = None if self.mask_secret is None else seed_of(self.mask_secret, self.next_seq)
+        index_K, value_K = self._offer(kept_of(density, self.residual_P.size), seed)
+        quantised = quantise(value_K, code)
         with np.errstate(over="ignore"):
             energy = float(self.residual_P @ self.residual_P)
         self.residual_P[index_K] -= quantised.value_K
-        cut = Cut(self.next_seq, self.version, index_K, quantised, energy)
-        self.pending[cut.seq] = _Pending(index_K, quantised.value_K, steps)
+        cut = Cut(self.next_seq, self.version, index_K, quantised, energy, seed)
+        self.pending[cut.seq] = Pending(index_K, quantised.value_K, steps)
         self.next_seq += 1
+        for correction in self.corrections:
+            correction.cut(self, cut)
         self._rebase()
         return cut
+
+    def begin_step(self) -> None:
+        """The optimiser is about to move `working_P`."""
+        for correction in self.corrections:
+            correction.before_step(self)
+
+    def end_step(self) -> None:
+        """It has."""
+        for correction in self.corrections:
+            correction.after_step(self)
 
     def advance(
         self, base: int, index_K: Index, value_K: Vector, expected: int | None, through: int, steps: int
@@ -124,7 +163,9 @@ class Replica:
             raise DesyncError(
                 f"version {self.version} has checksum {self.checksum:016x} here, {expected:016x} there"
             )
-        self._include(through, steps)
+        included = self._include(through, steps)
+        for correction in self.corrections:
+            correction.committed(self, index_K, value_K, included, steps)
         self._rebase()
 
     def reject(self, seq: int, *, refund: bool) -> None:
@@ -144,9 +185,24 @@ class Replica:
         with np.errstate(over="ignore"):
             return float(np.linalg.norm(self.residual_P))
 
-    def _include(self, through: int, steps: int) -> None:
-        for seq in [seq for seq in self.pending if seq <= through]:
-            self.delays.note(steps - self.pending.pop(seq).steps)
+    def _offer(self, kept: int, seed: int | None) -> tuple[Index, Vector]:
+        """Move what is unsent into the residual; where and what of it goes."""
+        if self.residual != "private" and seed is None:
+            index_K = add_and_select(self.residual_P, self.unsent_P, kept)
+            return index_K, self.residual_P[index_K]
+        index_K = select(self.unsent_P, kept) if seed is None else drawn(seed, kept, self.unsent_P.size)
+        value_K = self.unsent_P[index_K]
+        if self.residual != "private":
+            value_K += self.residual_P[index_K]
+        self.residual_P += self.unsent_P
+        self.unsent_P.fill(0.0)
+        return index_K, value_K
+
+    def _include(self, through: int, steps: int) -> Sequence[Pending]:
+        included = [self.pending.pop(seq) for seq in list(self.pending) if seq <= through]
+        for delta in included:
+            self.delays.note(steps - delta.steps)
+        return included
 
     def _absorb(self) -> None:
         # origin becomes the increment, then the new origin: no fourth vector is needed.
@@ -156,7 +212,11 @@ class Replica:
 
     def _rebase(self) -> None:
         np.multiply(self.unsent_P, np.float32(self.omega), out=self.working_P)
+        if self.residual:
+            self.working_P += np.float32(self.omega) * self.residual_P
         self.working_P += self.base_P
         for delta in self.pending.values():
             self.working_P[delta.index_K] += np.float32(self.omega) * delta.value_K
+        for correction in self.corrections:
+            correction.offset(self)
         self.origin_P[:] = self.working_P

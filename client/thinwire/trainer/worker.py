@@ -30,6 +30,7 @@ class Worker:
         torch.manual_seed(start.seed)
         learner = TaskLearner(task, device_of(start))
         self._course = Course(learner, plan_of(start.plan), start.next_seq, pipe.send)
+        self._course.drain = self._drain
         self._figures_at = 0.0
 
     def run(self) -> None:
@@ -53,6 +54,10 @@ class Worker:
         if course.under_way:
             course.wait_s += time.perf_counter() - began
         return taken
+
+    def _drain(self) -> None:
+        for frame, body in self._pipe.take(wait=False):
+            self._obey(frame, body)
 
     def _obey(self, frame: frames.ToTrainer, body: bytes) -> None:
         if isinstance(frame, frames.Base):

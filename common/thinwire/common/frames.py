@@ -73,6 +73,13 @@ class Rejection(Frame, frozen=True):
     refund: bool
 
 
+class Accepted(Frame, frozen=True):
+    """One of the device's deltas will be in the model, which stands at this version now; 0 when that is not known."""
+
+    seq: int
+    version: int
+
+
 class Replan(Frame, frozen=True):
     """Go on by this plan."""
 
@@ -146,7 +153,7 @@ class Failed(Frame, frozen=True):
     message: str
 
 
-ToTrainer = Start | Base | Pending | CommitFrame | Rejection | Replan | Conclude | Stop
+ToTrainer = Start | Base | Pending | CommitFrame | Rejection | Accepted | Replan | Conclude | Stop
 FromTrainer = Ready | SealedFrame | Applied | Desync | Figures | Failed
 
 _encoder = msgspec.json.Encoder()

@@ -51,7 +51,7 @@ class RefusalReason(enum.IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How a device trains and what it may send."""
+    """How a device trains and what it may send; an empty word means what is usual, and costs nothing on the wire."""
 
     local_steps: int = 10
     density: float = 0.05
@@ -64,18 +64,18 @@ class Plan:
     values: str = "log3"
     overlap: bool = True
     max_delta_bytes: int = 32 << 20
-    residual: str = "release"
+    residual: str = ""
     taylor: float = 0.0
     drift: float = 0.0
-    drift_memory: float = 0.8
-    merge: str = "rebase"
-    mix: float = 0.5
+    drift_memory: float = 0.0
+    merge: str = ""
+    mix: float = 0.0
     mask_momentum: bool = False
     proximal: float = 0.0
-    selection: str = "top"
+    selection: str = ""
     mask_seed: int = 0
-    waits_for: str = "commit"
-    rebase: str = "at-once"
+    waits_for: str = ""
+    rebase: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -466,7 +466,7 @@ class Plan(google.protobuf.message.Message):
     max_delta_bytes: builtins.int
     """Longest delta in bytes that the coordinator takes, statistics included."""
     residual: builtins.str
-    """What becomes of what a delta leaves unsent: "release", "keep" or "private"; see docs/algorithms.md."""
+    """What becomes of what a delta leaves unsent: "keep", "private", or empty to release it; see docs/algorithms.md."""
     taylor: builtins.float
     """Strength of the Taylor term of the correction, 0 for none."""
     drift: builtins.float
@@ -474,7 +474,7 @@ class Plan(google.protobuf.message.Message):
     drift_memory: builtins.float
     """How much of the drift known so far stays at each acknowledgement, 0 to below 1."""
     merge: builtins.str
-    """What a commit does to the working model: "rebase" or "mix"."""
+    """What a commit does to the working model: "mix", or empty to rebase it."""
     mix: builtins.float
     """For "mix": how much of the working model's distance to the base stays, 0 to 1."""
     mask_momentum: builtins.bool
@@ -482,13 +482,13 @@ class Plan(google.protobuf.message.Message):
     proximal: builtins.float
     """Strength of the pull towards the base at each local step, 0 for none."""
     selection: builtins.str
-    """Which coordinates a delta carries: "top" (the largest) or "mask" (drawn from mask_seed and the delta's seq)."""
+    """Which coordinates a delta carries: "mask" (drawn from mask_seed and the delta's seq), or empty for the largest."""
     mask_seed: builtins.int
     """Seed of the masks; the same for all devices."""
     waits_for: builtins.str
-    """Without overlap, what ends the wait for a delta: "commit" (it is in the base) or "outcome" (it is accepted)."""
+    """Without overlap, what ends the wait for a delta: "outcome" (it is accepted), or empty (it is in the base)."""
     rebase: builtins.str
-    """When commits are applied: "at-once", or "at-cut" for not before the delta under work is cut."""
+    """When commits are applied: "at-cut" for not before the delta under work is cut, or empty for at once."""
     def __init__(
         self,
         *,
@@ -654,7 +654,7 @@ class Outcome(google.protobuf.message.Message):
     message: builtins.str
     """In words: what was wrong, the limit and the value."""
     version: builtins.int
-    """The version of the model once all that an accepted delta set off was done; 0 when it is not told."""
+    """The version of the model once all that the delta set off was done; told to devices that wait for outcomes, else 0."""
     def __init__(
         self,
         *,

@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from thinwire.common.errors import TaskError
 from thinwire.common.values import Report, Verdict, Welcome
-from thinwire.server import core
+from thinwire.server import core, reception
 from thinwire.server.commits import CommitLog, PackedSnapshot
 from thinwire.server.conversation import Conversation, DeviceRecord, plausible
 from thinwire.server.evaluator import Evaluator
@@ -174,7 +174,7 @@ class Coordinator:
             self.totals.rejected += 1
             log.warning("delta rejected", extra={"device": effect.device, "reason": effect.outcome.message})
         if session := self.sessions.get(effect.device):
-            session.tell(effect.outcome)
+            session.tell(reception.settled(effect.outcome, self.welcome.plan, self.core.model.version))
 
     def _publish(self, effect: core.Published) -> None:
         commit = effect.commit

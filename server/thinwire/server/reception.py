@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from thinwire.common.values import Hello, Subscribe, Welcome
+from thinwire.common.values import Hello, Outcome, Plan, Subscribe, Welcome
 from thinwire.server.core import DeltaSealed, Greeted, Recognised, Subscribed
 from thinwire.server.staging import Staging, WholeDelta
 
@@ -32,6 +32,11 @@ def welcomed(
         staged=staging.staged(hello.device),
         outcomes=recognised.outcomes,
     )
+
+
+def settled(outcome: Outcome, plan: Plan, version: int) -> Outcome:
+    """An outcome as it is told; a device that waits for outcomes goes on from the version that came of its delta."""
+    return replace(outcome, version=version) if plan.waits_for == "outcome" else outcome
 
 
 def subscribed(device: str, wish: Subscribe) -> Subscribed:

@@ -134,7 +134,8 @@ class Coordinator:
     def _perform(self, effect: core.Effect) -> None:
         match effect:
             case core.Settled():
-                self._tell(effect.device, effect.outcome)
+                word = reception.settled(effect.outcome, self.welcome.plan, self.core.model.version)
+                self._tell(effect.device, word)
             case core.Opened():
                 self._open = True
             case core.Published():

@@ -28,6 +28,9 @@ class _Plain:
         """Take the plan's learning rate; there is no other optimiser here."""
         self.learning_rate = np.float32(plan.learning_rate)
 
+    def damp(self, index_K: NDArray[np.int64]) -> None:
+        """There is no momentum."""
+
     def read_buffers(self) -> Vector:
         """There are none."""
         return np.zeros(0, np.float32)

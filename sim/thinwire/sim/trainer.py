@@ -28,6 +28,7 @@ class Trainer:
         self._naps_until = 0.0
         self._idle_since = agenda.now
         self.course = Course(learner, plan, next_seq, self._say)
+        self.course.drain = self._drain
 
     def tell(self, frame: frames.ToTrainer, body: bytes) -> None:
         """Put a frame into the inbox; the body of a Base is the snapshot itself."""
@@ -58,8 +59,7 @@ class Trainer:
         course = self.course
         if course.waiting and course.under_way:
             course.wait_s += self._agenda.now - self._idle_since
-        while self._inbox:
-            course.obey(*self._inbox.popleft())
+        self._drain()
         self._idle_since = self._agenda.now
         if course.waiting == course.may_train:
             course.waiting = not course.may_train
@@ -67,6 +67,10 @@ class Trainer:
         if course.may_train and not course.stopped:
             self._busy = True
             self._agenda.at(self._agenda.now + self._step_s, self._step)
+
+    def _drain(self) -> None:
+        while self._inbox:
+            self.course.obey(*self._inbox.popleft())
 
     def _step(self) -> None:
         self._busy = False

@@ -91,7 +91,8 @@ def _demand_known(magic: bytes, version: int, flags: int, index_code: int, value
     if magic != MAGIC:
         raise CodecError(Reason.NOT_A_BLOB, f"bytes that begin with {magic!r}; a blob begins with {MAGIC!r}")
     # What is not known cannot be skipped: a flag may change the meaning of everything behind it.
-    if version != VERSION or flags & ~KNOWN_FLAGS or index_code not in POSITION_CODES or value_number not in VALUE_CODES:
+    known_codes = index_code in POSITION_CODES and value_number in VALUE_CODES
+    if version != VERSION or flags & ~KNOWN_FLAGS or not known_codes:
         raise CodecError(
             Reason.UNKNOWN_FORMAT,
             f"format {version}, flags {flags:#04x}, codes {index_code} and {value_number}; known here are "
