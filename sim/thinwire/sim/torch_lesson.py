@@ -84,6 +84,11 @@ class SharedLearner:
         self._buffers_B = model.read_buffers()
         return float(loss.detach())
 
+    def damp(self, index_K: NDArray[np.int64]) -> None:
+        """Clear the optimiser's momentum at these coordinates (K,)."""
+        if self._optimizer is not None:
+            self._optimizer.damp(torch.from_numpy(index_K))
+
     def read_buffers(self) -> Vector:
         """A copy of the float buffers (B,)."""
         return self._buffers_B.copy()
