@@ -18,7 +18,8 @@ def test_a_machine_without_namespaces_is_told_of_and_of_the_way_around(monkeypat
     monkeypatch.setattr(namespaces, "why_not", lambda: "Operation not permitted; run it as root")
     result = CliRunner().invoke(main, ["chaos", "soak"])
     assert result.exit_code == Exit.SETTINGS
-    assert "error: --network namespaces is not possible here: Operation not permitted; run it as root\n" in result.output
+    refusal = "error: --network namespaces is not possible here: Operation not permitted; run it as root\n"
+    assert refusal in result.output
     assert "--network loopback needs nothing" in result.output
 
 

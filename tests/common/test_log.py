@@ -1,4 +1,4 @@
-"""A log gives back exactly what was synced, or says which record is damaged; never something else, whatever befell it."""
+"""A log gives back exactly what was synced, or says which record is damaged; never something else."""
 
 import random
 from collections.abc import Iterator
