@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from density_story import delta, round_of, rounds
 
-from thinwire.server.density import DensityPolicy, DensityRules, density_policy
+from thinwire.server.density import DensityPolicy, DensityRules, Dynamic
 
 NAMES = [f"device-{number}" for number in range(8)]
 IN_TIME = {"window": 2, "ladder": ()}
 
 
 def policy(name: str, **rules: object) -> DensityPolicy:
-    return density_policy(DensityRules(policy=name, **rules))
+    return Dynamic(DensityRules(policy=name, **rules))
 
 
 def losses(*by_round: float, names: list[str] = NAMES) -> list[Mapping[str, float]]:
@@ -25,12 +25,6 @@ def losses(*by_round: float, names: list[str] = NAMES) -> list[Mapping[str, floa
 def falling(share: float, windows: int, window: int = 2) -> list[Mapping[str, float]]:
     """A loss that falls by this share of itself from each window to the next."""
     return losses(*(2.0 * (1 - share) ** (number // window) for number in range(windows * window)))
-
-
-def test_fixed_stays_whatever_happens() -> None:
-    fixed = policy("fixed", up=0.05, down=0.1)
-    assert rounds(fixed, falling(0.3, 4) + falling(0.0, 4)) == [0.05] * 16
-    assert fixed.down == 0.1
 
 
 def test_temporal_compares_a_window_with_the_one_before_so_the_first_changes_nothing() -> None:
@@ -165,7 +159,7 @@ def test_a_device_that_comes_late_shares_the_rate_of_the_largest_group_until_the
 # -- over a restart ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["fixed", "temporal", "spatial", "spatio-temporal"])
+@pytest.mark.parametrize("name", ["temporal", "spatial", "spatio-temporal"])
 def test_a_policy_that_is_dumped_and_loaded_goes_on_bit_for_bit(name: str) -> None:
     def play(of: DensityPolicy, begin: int, end: int) -> list[list[float]]:
         path = []
@@ -184,8 +178,7 @@ def test_a_policy_that_is_dumped_and_loaded_goes_on_bit_for_bit(name: str) -> No
         # A checkpoint may keep the keys in another order.
         second.load(json.loads(json.dumps(fields, sort_keys=True)), {key: a.copy() for key, a in arrays.items()})
         assert begun + play(second, cut, 14) == whole
-    if name != "fixed":
-        assert any(earlier != later for earlier, later in pairwise(whole)), "a path that stands shows nothing"
+    assert any(earlier != later for earlier, later in pairwise(whole)), "a path that stands shows nothing"
 
 
 def test_what_is_no_dump_is_refused() -> None:

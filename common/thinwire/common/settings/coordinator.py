@@ -6,6 +6,7 @@ from typing import Literal
 import msgspec
 
 from thinwire.common.errors import SettingsError
+from thinwire.common.settings.density import Density
 from thinwire.common.settings.kinds import (
     Address,
     ClassPath,
@@ -81,19 +82,6 @@ class Training(Section, frozen=True, kw_only=True):
     learning_rate: Positive = 0.05
     # Its momentum; for "sgd".
     momentum: Decay = 0.0
-
-
-class Density(Section, frozen=True, kw_only=True):
-    """How much of an update travels, and how precisely."""
-
-    # Share of the parameters in a delta, device to coordinator.
-    up: ShareAboveZero = 0.05
-    # Share of the parameters in a commit, coordinator to devices.
-    down: ShareAboveZero = 0.1
-    # How values travel up: 4 bits on a logarithmic scale, half or full precision.
-    values: Literal["log3", "fp16", "fp32"] = "log3"
-    # How values travel down.
-    values_down: Literal["log3", "fp16", "fp32"] = "log3"
 
 
 class Aggregation(Section, frozen=True, kw_only=True):

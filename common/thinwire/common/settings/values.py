@@ -43,6 +43,8 @@ def allowed(hint: Any) -> str:
     if get_origin(kind) is dict:
         item = get_args(kind)[1]
         return "a table" if item is object else f"a table of {allowed(item)}"
+    if get_origin(kind) is tuple:
+        return f"a list, of which each is {allowed(get_args(kind)[0])}"
     form = _form(metas)
     words = form.value if form else _PLAIN[kind]
     bounds = " and ".join(_bounds(metas))

@@ -153,19 +153,20 @@ class Dynamic:
     # -- over a restart ----------------------------------------------------------------------------------------
 
     def dump(self) -> tuple[Fields, Arrays]:
-        """State as JSON; the sketches, in the order of `sketched`, as one array (N, 2, S)."""
+        """State as JSON; the sketches (N, 2, S), in the order of the names in `sketched`, as one row."""
         sketched = {name: sketches.deltas for name, sketches in sorted(self._sketches.items())}
         half_N2S = np.zeros((len(sketched), 2, BUCKETS), np.float32)
         for row_2S, name in zip(half_N2S, sketched, strict=True):
             row_2S[:] = self._sketches[name].half_2S
-        return {"state": msgspec.to_builtins(self._state), "sketched": sketched}, {"sketch": half_N2S}
+        return {"state": msgspec.to_builtins(self._state), "sketched": sketched}, {"sketch": half_N2S.ravel()}
 
     def load(self, fields: Mapping[str, Any], arrays: Mapping[str, Vector]) -> None:
         """Go on from there; raise ValueError when it is no such thing."""
-        sketched, half_N2S = msgspec.convert(fields["sketched"], dict[str, int]), arrays["sketch"]
+        sketched = msgspec.convert(fields["sketched"], dict[str, int])
         state = msgspec.convert(fields["state"], _State)
-        if half_N2S.shape != (len(sketched), 2, BUCKETS) or not state.rates:
-            raise ValueError(f"{len(sketched)} devices, sketches {half_N2S.shape}, {len(state.rates)} rates")
+        half_N2S = arrays["sketch"].reshape(len(sketched), 2, BUCKETS)
+        if not state.rates:
+            raise ValueError("there is no rate")
         if any(not 0 <= group < len(state.rates) for group in (*state.group.values(), state.largest)):
             raise ValueError(f"a group beyond the {len(state.rates)} there are")
         self._state = state

@@ -69,7 +69,7 @@ class DensityPolicy(Protocol):
         """Every group; never empty."""
 
     def dump(self) -> tuple[Fields, Arrays]:
-        """The whole state, as JSON and float32 arrays."""
+        """The whole state, as JSON and rows of float32."""
 
     def load(self, fields: Mapping[str, Any], arrays: Mapping[str, Vector]) -> None:
         """Go on from what `dump` gave; raise ValueError when it is no such thing."""

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DensityRules:
-    """`up` and `down` are where a policy starts; afterwards its rates stay within `least` and `most`."""
+    """`up` and `down` are where a policy starts; its rates stay within `least` and `most`."""
 
-    policy: str = "fixed"  # or "temporal", "spatial", "spatio-temporal"
+    policy: str = "temporal"  # or "spatial", "spatio-temporal"
     up: float = 0.05
     down: float = 0.1
     least: float = 0.01
@@ -29,8 +29,3 @@ class DensityRules:
     def in_space(self) -> bool:
         """Whether devices are grouped."""
         return self.policy in ("spatial", "spatio-temporal")
-
-    @property
-    def highest(self) -> float:
-        """The largest density that any device may be asked for."""
-        return self.up if self.policy == "fixed" else max(self.up, self.most)
