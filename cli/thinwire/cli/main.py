@@ -24,6 +24,7 @@ _COMMANDS = {
     "status": "Show how far the training is.",
     "devices": "Show which devices take part, and how they do.",
     "config": "Show settings, or check a settings file.",
+    "partition": "Share a data set out to devices, and report how unlike they are.",
     "data": "Prepare and look at data sets.",
     "link": "Emulate thin links on loopback.",
     "bench": "Measure the parts that must be fast.",

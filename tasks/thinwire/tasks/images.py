@@ -18,9 +18,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from thinwire.tasks import partition as partitions
 from thinwire.tasks.decode import CLASSES, Bytes
+from thinwire.tasks.partition import Index, Shards
 from thinwire.tasks.pictures import find
+from thinwire.tasks.sharing import Labels, Sharing
 from thinwire.tasks.supervised import Examples, Pair, batch_seed, check_batch_size, check_choice
 from thinwire.tasks.task import DeviceInfo, Task
 
@@ -43,15 +44,13 @@ class _Pictures(Task):
     name: str
 
     def __init__(
-        self, *, batch_size: int = 32, partition: str = "iid", alpha: float = 0.5, partition_seed: int = 0
-    ) -> None:
+        self, *, batch_size: int = 32, partition: str = "iid", alpha: float = 0.5, per_device: int = 2,
+        partition_seed: int = 0,
+    ) -> None:  # fmt: skip
         check_batch_size(batch_size)
-        check_choice("partition", partition, ("iid", "dirichlet"))
-        partitions.check_alpha(alpha)
+        check_choice("partition", partition, ("iid", "dirichlet", "classes", "quantity"))
         self.batch_size = batch_size
-        self.partition = partition
-        self.alpha = alpha
-        self.partition_seed = partition_seed
+        self.sharing = Sharing(partition, alpha, per_device, partition_seed)
 
     def batches(self, device: DeviceInfo) -> Iterator[Pair]:
         pictures = find(self.name, device.data_dir)
@@ -69,9 +68,12 @@ class _Pictures(Task):
     def evaluate(self, model: nn.Module) -> dict[str, float]:
         return _test_examples(self.name).measure(model)
 
-    def _shard(self, device: DeviceInfo) -> partitions.Index:
-        alpha = self.alpha if self.partition == "dirichlet" else None
-        return _shards(self.name, device.data_dir, device.shards, alpha, self.partition_seed)[device.shard]
+    def labels(self) -> Labels:
+        """What `thinwire partition` reports on."""
+        return _labels(self.name, None)
+
+    def _shard(self, device: DeviceInfo) -> Index:
+        return _shards(self.name, device.data_dir, device.shards, self.sharing)[device.shard]
 
 
 class FashionMNIST(_Pictures):
@@ -122,11 +124,12 @@ def _layer(channels: int, out: int, *, kernel: int, stride: int) -> tuple[nn.Mod
 
 
 @functools.lru_cache(maxsize=8)
-def _shards(name: str, data_dir: Path | None, shards: int, alpha: float | None, seed: int) -> partitions.Shards:
-    label_N = find(name, data_dir).train_label
-    if alpha is None:
-        return partitions.iid(label_N, shards, seed)
-    return partitions.dirichlet(label_N, shards, seed, alpha=alpha)
+def _shards(name: str, data_dir: Path | None, shards: int, sharing: Sharing) -> Shards:
+    return sharing.cut(_labels(name, data_dir), shards)
+
+
+def _labels(name: str, data_dir: Path | None) -> Labels:
+    return Labels(find(name, data_dir).train_label, None, tuple(map(str, range(CLASSES))))
 
 
 @functools.lru_cache(maxsize=1)

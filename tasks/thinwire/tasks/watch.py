@@ -1,7 +1,8 @@
 """Which shoulder exercise is a smartwatch's wearer doing? Ten people, each of them one device.
 
 The recordings (`data/watch_activity.npz`, BSD 3-clause, its notice beside it) are cut into windows of 2 s
-that overlap by half. Device `shard` has person `shard % 10 + 1`; beyond ten devices a person has several.
+that overlap by half. Device `shard` has person `shard % 10 + 1`; beyond ten devices a person has several. With another
+`partition` than "natural", all windows of all people are shared out, each to one device.
 
 Each person made 14 recordings: 7 exercises (label 0 to 6), with side 0 and side 1. Held out for the test are
 
@@ -28,6 +29,8 @@ from torch.nn import functional
 
 from thinwire.common.errors import TaskError
 from thinwire.tasks.arrays import Array, ArraySpec, read_arrays
+from thinwire.tasks.partition import Shards
+from thinwire.tasks.sharing import Labels, Sharing
 from thinwire.tasks.supervised import Examples, Pair, batch_seed, check_batch_size, check_choice, norm_layer
 from thinwire.tasks.task import DeviceInfo, Task
 
@@ -66,18 +69,22 @@ class Windows:
     held_out_N: Array
 
     def examples(self, chosen_N: Array) -> Examples:
-        """Take the windows that a mask marks."""
+        """Take the windows that a mask marks, or an index names."""
         return Examples(torch.from_numpy(self.input_NCT[chosen_N]), torch.from_numpy(self.label_N[chosen_N]))
 
 
 class WatchActivity(Task):
     """Recognise the exercise: a small 1-D convolutional network of 27,031 parameters."""
 
-    def __init__(self, *, batch_size: int = 20, norm: str = "group") -> None:
+    def __init__(
+        self, *, batch_size: int = 20, norm: str = "group", partition: str = "natural", alpha: float = 0.5,
+        per_device: int = 2, partition_seed: int = 0,
+    ) -> None:  # fmt: skip
         check_batch_size(batch_size)
         check_choice("norm", norm, ("group", "batch"))
         self.batch_size = batch_size
         self.norm = norm
+        self.sharing = Sharing(partition, alpha, per_device, partition_seed)
 
     def model(self) -> nn.Module:
         return nn.Sequential(
@@ -95,17 +102,27 @@ class WatchActivity(Task):
         )
 
     def batches(self, device: DeviceInfo) -> Iterator[Pair]:
-        return person(device.shard).endless(self.batch_size, batch_seed(device.seed, device.shard))
+        return self._examples(device).endless(self.batch_size, batch_seed(device.seed, device.shard))
 
     def loss(self, model: nn.Module, batch: Pair) -> Tensor:
         input_BCT, label_B = batch
         return functional.cross_entropy(model(input_BCT), label_B)
 
     def examples(self, device: DeviceInfo) -> int:
-        return len(person(device.shard))
+        return len(self._examples(device))
 
     def evaluate(self, model: nn.Module) -> dict[str, float]:
         return held_out().measure(model)
+
+    def labels(self) -> Labels:
+        """What `thinwire partition` reports on."""
+        cut, training = windows(), training_windows()
+        return Labels(cut.label_N[training], cut.subject_N[training], CLASSES)
+
+    def _examples(self, device: DeviceInfo) -> Examples:
+        if self.sharing.scheme == "natural":
+            return person(device.shard)
+        return windows().examples(training_windows()[shards(self.sharing, device.shards)[device.shard]])
 
 
 class FramedConv(nn.Module):
@@ -127,8 +144,26 @@ class FramedConv(nn.Module):
 
 def person(shard: int) -> Examples:
     """Return the training windows of the person who wears device `shard`."""
+    return _windows_of(shard % PEOPLE + 1)
+
+
+@functools.lru_cache(maxsize=PEOPLE)
+def _windows_of(subject: int) -> Examples:
+    # Kept, for a simulation has hundreds of devices for each person.
     cut = windows()
-    return cut.examples((cut.subject_N == shard % PEOPLE + 1) & ~cut.held_out_N)
+    return cut.examples((cut.subject_N == subject) & ~cut.held_out_N)
+
+
+@functools.lru_cache(maxsize=8)
+def shards(sharing: Sharing, devices: int) -> Shards:
+    """Share the training windows out; places are among the training windows."""
+    return sharing.cut(WatchActivity().labels(), devices)
+
+
+@functools.cache
+def training_windows() -> Array:
+    """Return the places of the training windows among all."""
+    return np.flatnonzero(~windows().held_out_N)
 
 
 @functools.cache
