@@ -12,6 +12,7 @@ it ends, however it ends.
 from __future__ import annotations
 
 import random
+import shutil
 import signal
 import sys
 import tempfile
@@ -64,7 +65,10 @@ def run(options: SoakOptions) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         report = _Soak(options, folder, stack).run()
-    return tell(report, options, folder)
+    code = tell(report, options, folder)
+    if options.keep is None and not report.violations:
+        shutil.rmtree(folder)
+    return code
 
 
 class _Soak:
