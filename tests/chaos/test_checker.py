@@ -4,9 +4,21 @@ from collections.abc import Callable
 
 import pytest
 
-from thinwire.chaos.checker import ACCEPTED, Checker, Committed, Id, Sealed, Settled
+from thinwire.chaos.checker import (
+    ABANDONED,
+    ACCEPTED,
+    REJECTED,
+    Begun,
+    Checker,
+    Committed,
+    Id,
+    JournalFact,
+    Led,
+    Sealed,
+    Settled,
+)
 
-STALE = "rejected: too stale"
+STALE = REJECTED
 OAK, ELM = "oak", "elm"
 
 
@@ -27,7 +39,7 @@ def settled(seq: int, outcome: str = ACCEPTED, device: str = OAK) -> Settled:
 
 
 def committed(version: int, *seqs: int) -> Committed:
-    return Committed(version, 1000 + version, tuple(id(seq) for seq in seqs))
+    return Committed(version, 1000 + version, tuple(id(seq) for seq in seqs), len(seqs))
 
 
 JOURNAL = [settled(1), settled(2), committed(1, 1, 2), settled(3, STALE), settled(4), committed(2, 4), settled(5)]
@@ -42,7 +54,7 @@ def checked(*steps: Callable[[Checker], None]) -> list[str]:
     return [violation.rule for violation in checker.violations]
 
 
-def reads(*facts: Settled | Committed) -> Callable[[Checker], None]:
+def reads(*facts: JournalFact) -> Callable[[Checker], None]:
     return lambda checker: checker.journal(facts)
 
 
@@ -99,6 +111,11 @@ BAD = {
     "M2 folded once: accepted and in no commit": [
         reads(settled(1), settled(2), settled(3), committed(1, 3)), holds(*map(sealed, (1, 2, 3))), ends(),
     ],
+    "M2 folded once: a commit of fewer than were accepted": [
+        reads(settled(1), settled(2), Committed(1, 1001, (id(1), id(2)), 1)),
+    ],
+    "M7 monotone: a coordinator of the past": [reads(Led(2), Led(2))],
+    "M7 monotone: an epoch begins anew": [reads(Begun(OAK, 2), Begun(OAK, 1))],
     "M5 nothing lost: gone from the journal": [reads(*JOURNAL), reads(*JOURNAL[:-1], settled(6))],
     "M5 nothing lost: the agent was told so": [reads(settled(1)), holds(sealed(1), settled(1), settled(2)), ends()],
     "M5 same bytes: sealed twice": [holds(sealed(1)), holds(Sealed(id(1), sha(9)))],
@@ -115,6 +132,15 @@ def test_a_bad_history_is_found(named: str, story: list[Callable[[Checker], None
 
 def test_a_delta_that_was_sealed_a_moment_ago_may_be_without_an_outcome() -> None:
     assert checked(reads(settled(1)), holds(sealed(1), sealed(2)), lambda checker: checker.quiet((), 1)) == []
+
+
+def test_what_was_sealed_before_a_new_epoch_is_abandoned_and_said_to_be() -> None:
+    checker = Checker()
+    checker.store([sealed(1), sealed(2)])
+    checker.journal([settled(1), Begun(OAK, 2)])
+    checker.quiet(checker.sealed, 1)
+    assert checker.outcomes() == {ACCEPTED: 1, ABANDONED: 1}
+    assert checker.violations == []
 
 
 def test_a_fault_is_told_once_however_often_it_is_seen() -> None:

@@ -1,30 +1,154 @@
 """What both sides wrote down, read as it is while they write: the coordinator's journal and the agents' stores.
 
-A copy is read, never the thing itself: whoever opens a log cuts off what was torn.
+A copy in memory is read, never the thing itself: whoever opens a log cuts off what was torn. The entries are read as
+plain maps and not by the code that wrote them, so that a mistake in there is not believed twice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+import time
+from base64 import b64decode
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
-from thinwire.chaos.checker import Committed, Sealed, Settled
+import msgspec
+
+from thinwire.chaos.checker import ACCEPTED, REJECTED, Begun, Committed, Id, JournalFact, Led, Sealed, Settled
+from thinwire.common.log import Log, Record
+
+_RUN = re.compile(r"\d{4,}-[0-9a-f]{8}")
+JOURNAL, OUTBOX = "journal", "outbox"
+# Reading takes at most this share of the soak's time, however long the books get.
+READING_SHARE = 0.1
 
 
 class Books:
-    """The books of one run."""
+    """The books of one run: the coordinator's state folder, and each device's."""
 
     def __init__(self, coordinator: Path, stores: dict[str, Path]) -> None:
         self._coordinator, self._stores = coordinator, stores
+        self._rest_until = 0.0
 
-    def journal(self) -> list[Settled | Committed]:
-        """The coordinator's side."""
-        return []
+    @property
+    def rested(self) -> bool:
+        """Whether it is time to read again."""
+        return time.monotonic() >= self._rest_until
 
-    def stores(self) -> Iterator[list[Sealed | Settled]]:
-        """The agents' side, one store after the other."""
-        yield from ()
+    def read(self) -> tuple[list[Sealed | Settled], list[JournalFact]]:
+        """Both sides; the agents' first, so that what they know must be in the journal. Raise DamagedError."""
+        began = time.monotonic()
+        stores = [
+            fact for device, folder in self._stores.items() for fact in store_facts(device, records_of(folder, OUTBOX))
+        ]
+        run = self.run()
+        journal = [] if run is None else list(journal_facts(records_of(run, JOURNAL)))
+        self._rest_until = time.monotonic() + (time.monotonic() - began) / READING_SHARE
+        return stores, journal
 
-    def replay(self) -> tuple[int, int] | None:
-        """Version and checksum that the journal comes to; None when there is no journal."""
-        return None
+    def run(self) -> Path | None:
+        """The folder of the newest run."""
+        if not self._coordinator.is_dir():
+            return None
+        runs = (entry for entry in self._coordinator.iterdir() if _RUN.fullmatch(entry.name))
+        return max(runs, key=lambda run: int(run.name.split("-")[0]), default=None)
+
+
+def journal_facts(records: Iterable[Record]) -> Iterator[JournalFact]:
+    """What a journal says."""
+    waiting: list[Id] = []
+    whole = None
+    for record in records:
+        entry = msgspec.msgpack.decode(record.header)
+        # Retention drops the beginning, perhaps with deltas of the first commit that is left.
+        whole = record.number == 1 if whole is None else whole
+        match entry["type"]:
+            case "Admitted":
+                waiting.append(_id(entry))
+                yield Settled(waiting[-1], entry["sha256"], ACCEPTED)
+            case "Rejected":
+                yield Settled(_id(entry), entry["sha256"], REJECTED)
+            case "Committed":
+                count = entry["folded"] if whole else len(waiting)
+                yield Committed(entry["version"], entry["checksum"], tuple(waiting), count)
+                waiting, whole = [], True
+            case "Greeted":
+                yield Begun(entry["device"], entry["epoch"])
+            case "Led":
+                yield Led(entry["leader_epoch"])
+
+
+def store_facts(device: str, records: Iterable[Record]) -> Iterator[Sealed | Settled]:
+    """What an agent's store says."""
+    epoch = 0
+    for record in records:
+        entry = msgspec.json.decode(record.header)
+        match entry["type"]:
+            case "Joined" | "Summary":
+                epoch = entry["epoch"]
+            case "Sealed":
+                yield Sealed(Id(device, epoch, entry["seq"]), b64decode(entry["sha256"]))
+            case "Settled":
+                yield Settled(Id(device, epoch, entry["seq"]), b"", ACCEPTED if entry["accepted"] else REJECTED)
+
+
+def records_of(folder: Path, prefix: str) -> Iterator[Record]:
+    """The records of a log that somebody may be writing to, as of now."""
+    # The watermark first: what is read after it may be more than it says, never less.
+    names = [f"{prefix}.synced", *sorted(path.name for path in folder.glob(f"{prefix}-*.log"))]
+    copy = _Copy({name: (folder / name).read_bytes() for name in names if (folder / name).exists()})
+    log = Log(copy, prefix)
+    return log.read(log.first)
+
+
+def _id(entry: dict[str, Any]) -> Id:
+    return Id(entry["device"], entry["epoch"], entry["seq"])
+
+
+class _Copy:
+    """Files in memory, as a log wants a folder."""
+
+    def __init__(self, files: dict[str, bytes]) -> None:
+        self._files = files
+
+    def names(self) -> list[str]:
+        return sorted(self._files)
+
+    def size(self, name: str) -> int:
+        return len(self._files[name])
+
+    def read(self, name: str, start: int = 0, length: int | None = None) -> bytes:
+        return self._files[name][start : None if length is None else start + length]
+
+    def open(self, name: str) -> _CopyFile:
+        return _CopyFile(self._files, name)
+
+    def jot(self, name: str, data: bytes) -> None:
+        self._files[name] = data
+
+    def remove(self, name: str) -> None:
+        del self._files[name]
+
+    def replace(self, name: str, parts: Iterable[bytes]) -> None:
+        self._files[name] = b"".join(parts)
+
+
+class _CopyFile:
+    """One of them."""
+
+    def __init__(self, files: dict[str, bytes], name: str) -> None:
+        self._files, self._name = files, name
+        self.size = len(files[name])
+
+    def append(self, data: bytes) -> None:
+        self._files[self._name] += data
+
+    def cut(self, size: int) -> None:
+        self._files[self._name] = self._files[self._name][:size]
+
+    def sync(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass

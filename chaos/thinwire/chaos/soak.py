@@ -24,7 +24,7 @@ from statistics import median
 
 from thinwire.chaos import namespaces, plan
 from thinwire.chaos.books import Books
-from thinwire.chaos.checker import Checker, tally
+from thinwire.chaos.checker import Checker
 from thinwire.chaos.flat import Growth
 from thinwire.chaos.fleet import Fleet
 from thinwire.chaos.hand import Hand
@@ -32,7 +32,7 @@ from thinwire.chaos.lines import Lines
 from thinwire.chaos.options import SoakOptions
 from thinwire.chaos.punisher import COORDINATOR, Punisher
 from thinwire.chaos.report import SoakReport, tell
-from thinwire.common.errors import SettingsError, TaskError
+from thinwire.common.errors import DiskError, SettingsError, TaskError
 from thinwire.common.settings import to_toml
 from thinwire.demo.fleet import free_port
 from thinwire.demo.watcher import Watcher
@@ -155,8 +155,6 @@ class _Soak:
         self._fleet.stop(COORDINATOR)
         self._read()
         self._checker.quiet(due, plan.BUFFER)
-        if (replayed := self._books.replay()) is not None:
-            self._checker.checksum(*replayed, "the journal, replayed")
         for role, growth in self._growth.items():
             if growth.evidence:
                 self._checker.blame("M9 flat", f"{role}: {growth.evidence}")
@@ -170,8 +168,9 @@ class _Soak:
         if self._is_time("look", LOOK_EVERY_S):
             self._look()
         if self._is_time("read", READ_EVERY_S):
-            self._read()
             self._measure()
+            if self._books.rested:
+                self._read()
         if self._is_time("say", SAY_EVERY_S):
             self._say(stage)
 
@@ -196,9 +195,13 @@ class _Soak:
         self._counted = settled
 
     def _read(self) -> None:
-        for facts in self._books.stores():
-            self._checker.store(facts)
-        self._checker.journal(self._books.journal())
+        try:
+            stores, journal = self._books.read()
+        except DiskError as error:
+            self._checker.blame("M6 bit for bit", str(error))
+            return
+        self._checker.store(stores)
+        self._checker.journal(journal)
         self._checker.agree()
 
     def _measure(self) -> None:
@@ -244,7 +247,7 @@ class _Soak:
             versions=self._status.version,
             accuracy=self._status.metrics.get("accuracy", 0.0),
             sealed=len(c.sealed),
-            outcomes=tally(c.settled.values()),
+            outcomes=c.outcomes(),
             folded=len(c.folded),
             journal_checked=bool(c.settled),
             restart_s_median=median(restarts_s) if restarts_s else None,
