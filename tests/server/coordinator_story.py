@@ -8,16 +8,12 @@ import numpy as np
 from thinwire.common.codec import Packet, ValueCode, pack, quantise
 from thinwire.common.layout import Layout, TensorSpec
 from thinwire.server.admit import Admission
-from thinwire.server.core import (
-    CoordinatorCore,
-    DeltaSealed,
-    Effect,
-    Greeted,
-    Rules,
-    Subscribed,
-)
+from thinwire.server.core import CoordinatorCore, Rules
+from thinwire.server.effects import Effect, Write
+from thinwire.server.events import DeltaSealed, Greeted, Started, Subscribed
 from thinwire.server.model import GlobalModel
 from thinwire.server.policy import Buffered
+from thinwire.server.state import Identity, RunState
 
 SIZE = 4
 LAYOUT = Layout((TensorSpec("w", (SIZE,)),))
@@ -39,12 +35,16 @@ class Fleet:
         }  # fmt: skip
         model = GlobalModel(LAYOUT, Layout(()), np.zeros(SIZE, np.float32), np.zeros(0, np.float32))
         admission = Admission(layout=LAYOUT, buffer_layout=Layout(()), max_kept=SIZE, max_bytes=1000, max_staleness=2)
-        self.core = CoordinatorCore(Rules(**{**usual, **rules}), model, admission)
+        state = RunState(Identity(lineage=bytes(16), task="story"), model)
+        self.core = CoordinatorCore(Rules(**{**usual, **rules}), state, admission)
         self.now = 0.0
         self.sent: dict[str, int] = {}
+        self.happens(Started())
 
     def happens(self, *events: Any) -> list[Effect]:
-        return [effect for event in events for effect in self.core.handle(event, self.now)]
+        """What the world hears of; what is written beside it is another story."""
+        effects = (effect for event in events for effect in self.core.handle(event, self.now))
+        return [effect for effect in effects if not isinstance(effect, Write)]
 
     def join(self, *devices: str) -> list[Effect]:
         return [effect for name in devices for effect in self.happens(Greeted(name, 0), Subscribed(name, 1))]

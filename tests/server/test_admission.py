@@ -96,7 +96,7 @@ def test_long_deltas_are_clipped_and_ten_times_too_long_ones_refused(value: floa
         assert verdict.reason is RejectReason.BAD_VALUES
     else:
         assert isinstance(verdict, Admitted)
-        assert float(np.linalg.norm(verdict.value_K)) == pytest.approx(norm, rel=1e-6)
+        assert float(np.linalg.norm(verdict.value_K * verdict.clip)) == pytest.approx(norm, rel=1e-6)
 
 
 def test_without_a_clip_norm_nothing_is_clipped() -> None:

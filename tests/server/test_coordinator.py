@@ -14,12 +14,15 @@ from thinwire.common.layout import Layout, TensorSpec
 from thinwire.common.values import Hello, Plan, Welcome
 from thinwire.server.admit import Admission
 from thinwire.server.coordinator import Coordinator
-from thinwire.server.core import CoordinatorCore, DeltaSealed, Greeted, Rules, Subscribed
+from thinwire.server.core import CoordinatorCore, Rules
+from thinwire.server.events import DeltaSealed, Greeted, Subscribed
 from thinwire.server.metrics import CoordinatorMetrics
 from thinwire.server.model import Commit, GlobalModel
 from thinwire.server.policy import Buffered
+from thinwire.server.recorder import Recorder
 from thinwire.server.service import FleetService
 from thinwire.server.staging import Staging
+from thinwire.server.state import Identity, RunState
 
 SIZE = 4
 LAYOUT, NOTHING = Layout((TensorSpec("w", (SIZE,)),)), Layout(())
@@ -40,9 +43,10 @@ class SlowModel(GlobalModel):
 
 def coordinator_of(model: GlobalModel) -> Coordinator:
     admission = Admission(layout=LAYOUT, buffer_layout=NOTHING, max_kept=SIZE, max_bytes=1000, max_staleness=2)
-    decisions = CoordinatorCore(Rules(policy=Buffered(1), evaluate=False), model, admission)
+    state = RunState(Identity(lineage=bytes(16), task="t"), model)
+    decisions = CoordinatorCore(Rules(policy=Buffered(1), evaluate=False), state, admission)
     welcome = Welcome(bytes(16), 0, "t", "{}", LAYOUT.hash, Plan(), 0)
-    return Coordinator(decisions, welcome, None, CoordinatorMetrics())
+    return Coordinator(Recorder(decisions, None), welcome, None, CoordinatorMetrics())
 
 
 def delta() -> DeltaSealed:

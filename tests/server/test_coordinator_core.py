@@ -7,18 +7,8 @@ import pytest
 from coordinator_story import Fleet, one, payload, the
 
 from thinwire.common.values import RejectReason, Sealed, Verdict
-from thinwire.server.core import (
-    Finished,
-    Greeted,
-    Left,
-    Opened,
-    Published,
-    Recognised,
-    Refused,
-    Settled,
-    Subscribed,
-    Tick,
-)
+from thinwire.server.effects import Finished, Opened, Published, Recognised, Refused, Settled
+from thinwire.server.events import Greeted, Left, Subscribed, Tick
 from thinwire.server.policy import Buffered, Sync
 
 
@@ -87,11 +77,13 @@ def test_a_greeting_recalls_outcomes_of_the_same_epoch_only() -> None:
     assert one(fleet.happens(Greeted("a", 0, asked)), Recognised) == Recognised("a", 2, ())
 
 
-def test_a_conflict_in_a_greeting_is_refused() -> None:
+def test_a_copied_store_goes_on_under_an_epoch_of_its_own() -> None:
     fleet = Fleet()
     fleet.join("a")
     fleet.delta("a")
-    assert "other bytes" in one(fleet.happens(Greeted("a", 1, (Sealed(1, bytes(32)),))), Refused).message
+    recognised = one(fleet.happens(Greeted("a", 1, (Sealed(1, bytes(32)),))), Recognised)
+    assert (recognised.epoch, recognised.outcomes) == (2, ())
+    assert "other bytes" in recognised.lost
 
 
 def test_a_rejected_delta_is_settled_and_fills_no_buffer() -> None:

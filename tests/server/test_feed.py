@@ -23,7 +23,8 @@ from thinwire.common.values import (
 )
 from thinwire.server import reception
 from thinwire.server.commits import CommitLog, PackedSnapshot
-from thinwire.server.core import Finished, Greeted, Recognised, Subscribed
+from thinwire.server.effects import Finished, Recognised
+from thinwire.server.events import Greeted, Subscribed
 from thinwire.server.feed import MAX_WAITING_WORDS, Feed, Outgoing, SnapshotWanted
 from thinwire.server.model import Commit
 from thinwire.server.staging import Staging

@@ -121,19 +121,30 @@ def test_outer_momentum_keeps_its_own_memory() -> None:
 
 
 def test_shares_sum_to_one_and_outlive_a_stream() -> None:
-    roster = Roster("examples")
+    roster = Roster()
     for device, examples in (("a", 10), ("b", 30), ("c", 0)):
-        roster.join(device, examples)
+        roster.enrol(device, examples)
+        roster.join(device)
     roster.leave("b")
     roster.leave("nobody")
     assert roster.live == 2
-    assert [roster.share(device) for device in "abc"] == pytest.approx([10 / 41, 30 / 41, 1 / 41])
-    roster.join("b", 50)
-    assert (roster.live, roster.share("b")) == (3, 50 / 61)
+    shares = [roster.share(device, by_examples=True) for device in "abc"]
+    assert shares == pytest.approx([10 / 41, 30 / 41, 1 / 41])
+    roster.enrol("b", 50)
+    roster.join("b")
+    assert (roster.live, roster.share("b", by_examples=True)) == (3, 50 / 61)
 
 
 def test_uniform_shares_know_no_examples() -> None:
-    roster = Roster("uniform")
-    roster.join("a", 1)
-    roster.join("b", 1000)
-    assert roster.share("a") == roster.share("b") == 0.5
+    roster = Roster()
+    roster.enrol("a", 1)
+    roster.enrol("b", 1000)
+    assert roster.share("a", by_examples=False) == roster.share("b", by_examples=False) == 0.5
+
+
+def test_another_roster_goes_on_from_what_one_has_dumped_with_nobody_back_yet() -> None:
+    first, second = Roster(), Roster()
+    first.enrol("a", 10)
+    first.join("a")
+    second.load(first.dump())
+    assert (second.dump(), second.live) == (first.dump(), 0)

@@ -17,7 +17,7 @@ def accepted(seq: int) -> Outcome:
 
 def with_settled(count: int) -> Ledger:
     ledger = Ledger()
-    ledger.open("a", 0)
+    ledger.begin("a", 1)
     for seq in range(1, count + 1):
         ledger.settle("a", HASH, accepted(seq))
     return ledger
@@ -49,14 +49,21 @@ def test_a_delta_of_another_epoch_belongs_nowhere(epoch: int) -> None:
         with_settled(2).known("a", epoch, 2, HASH)
 
 
-def test_who_knows_its_epoch_goes_on_and_who_does_not_gets_the_next() -> None:
+def test_a_new_epoch_begins_with_an_empty_account() -> None:
     ledger = with_settled(2)
-    assert ledger.open("a", 1) == 1
-    assert ledger.next_seq("a") == 3
-    assert ledger.open("a", 0) == 2
+    ledger.begin("a", 2)
     assert ledger.next_seq("a") == 1
-    assert ledger.open("a", 1) == 3, "the old epoch is over for good"
-    assert ledger.open("b", 7) == 1, "a claim that this lineage never made"
+    with pytest.raises(LedgerError, match="epoch 1"):
+        ledger.known("a", 1, 2, HASH)
+
+
+def test_another_ledger_goes_on_from_what_one_has_dumped() -> None:
+    first, second = with_settled(3), Ledger()
+    first.news()
+    second.load(first.dump())
+    assert second.known("a", 1, 2, HASH) == accepted(2)
+    assert (second.next_seq("a"), second.published()) == (4, {"a": (1, 3)})
+    assert second.dump() == first.dump()
 
 
 def test_recall_answers_what_is_settled_and_is_silent_on_what_is_due() -> None:
@@ -97,7 +104,8 @@ class Fleet(RuleBasedStateMachine):
 
     @rule(target=devices, device=st.sampled_from(["a", "b"]))
     def start_anew(self, device: str) -> str:
-        self.epoch[device] = self.ledger.open(device, 0)
+        self.epoch[device] = self.epoch.get(device, 0) + 1
+        self.ledger.begin(device, self.epoch[device])
         assert (device, self.epoch[device]) not in self.truth
         self.truth[device, self.epoch[device]] = []
         return device

@@ -4,7 +4,8 @@ from typing import Any
 
 from coordinator_story import SIZE, Fleet, one, the
 
-from thinwire.server.core import Evaluate, Evaluated, Finished, Published
+from thinwire.server.effects import Evaluate, Finished, Published
+from thinwire.server.events import Evaluated
 from thinwire.server.policy import Buffered
 
 
@@ -20,7 +21,7 @@ def test_one_evaluation_at_a_time_and_the_newest_model_next() -> None:
         assert not the(fleet.delta("a"), Evaluate)
     due = one(fleet.happens(Evaluated(0, {"accuracy": 0.1})), Evaluate)
     assert (due.version, due.weights_P.tolist()) == (3, SIZE * [3.0])
-    assert fleet.core.metrics == {"accuracy": 0.1}
+    assert fleet.core.state.metrics == {"accuracy": 0.1}
 
 
 def test_the_target_must_be_reached_again_and_again() -> None:
@@ -61,7 +62,7 @@ def test_a_confirmation_that_fails_lets_training_go_on_with_what_waited() -> Non
 def test_an_evaluation_that_failed_counts_as_a_miss() -> None:
     fleet = watched()
     fleet.happens(Evaluated(0, {}))
-    assert fleet.core.metrics == {}
+    assert fleet.core.state.metrics == {}
     assert fleet.core.phase == "training"
 
 

@@ -13,7 +13,9 @@ from thinwire.common.layout import Layout, TensorSpec
 from thinwire.common.settings import CoordinatorSettings, loads
 from thinwire.server.coordinator import Coordinator
 from thinwire.server.evaluator import ModelDescription
-from thinwire.server.run import build, serve
+from thinwire.server.home import Home
+from thinwire.server.prepare import begin
+from thinwire.server.run import serve
 
 # The port is free, nobody is evaluated, and there are no metrics unless they are asked for.
 QUIET = (
@@ -50,9 +52,11 @@ def model_of(*shape: int, seed: int = 0) -> ModelDescription:
 
 
 @asynccontextmanager
-async def serving(model: ModelDescription, settings: CoordinatorSettings) -> AsyncIterator[Serving]:
-    """Serve until the block ends; what keeps the coordinator from starting is raised as it is."""
-    coordinator = build(settings, model, None)
+async def serving(
+    model: ModelDescription, settings: CoordinatorSettings, home: Home | None = None
+) -> AsyncIterator[Serving]:
+    """Serve until the block ends, with a journal in `home`; raise what keeps the coordinator from starting."""
+    coordinator = begin(settings, model, None, home)
     stopped = asyncio.Event()
     port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     life = asyncio.create_task(serve(coordinator, settings, stopped, port.set_result), name="coordinator")

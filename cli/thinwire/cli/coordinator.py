@@ -10,11 +10,13 @@ from thinwire.cli import options
 @click.command()
 @options.config
 @click.option("--listen", metavar="HOST:PORT", help="Short for --set listen.address=…")
+@click.option("--fresh", is_flag=True, help="Begin a new training, though state.dir holds one; that one is kept.")
 @click.option("--task", metavar="ID", help="Short for --set task.id=…")
-def coordinator(path: Path | None, sets: tuple[str, ...], listen: str | None, task: str | None) -> int:
+def coordinator(path: Path | None, sets: tuple[str, ...], listen: str | None, fresh: bool, task: str | None) -> int:
     """Run the coordinator.
 
-    Without a settings file it listens on this machine only and trains the built-in task "watch".
+    Without a settings file it listens on this machine only and trains the built-in task "watch". What it does is in a
+    journal below state.dir: started again after any end, it goes on where it was.
 
     \b
     Examples:
@@ -25,4 +27,4 @@ def coordinator(path: Path | None, sets: tuple[str, ...], listen: str | None, ta
     from thinwire.server.run import run
 
     short = options.chosen(listen__address=listen, task__id=task)
-    return run(options.settings(CoordinatorSettings, path, (*sets, *short)))
+    return run(options.settings(CoordinatorSettings, path, (*sets, *short)), fresh=fresh)

@@ -154,6 +154,7 @@ class AgentCore:
             epoch=epoch,
             unsettled=self.outbox.identities(),
             software=self.software,
+            sealed_through=self.outbox.next_seq - 1,
         )
         return [Send(hello)]
 

@@ -155,7 +155,7 @@ class OsFolder:
     def open(self, name: str) -> OsFile:
         """See Folder."""
         file = OsFile(self.path / name)
-        self._sync_names()
+        self.sync_names()
         return file
 
     def replace(self, name: str, parts: Iterable[bytes]) -> None:
@@ -172,7 +172,7 @@ class OsFolder:
             with suppress(OSError):
                 fresh.unlink(missing_ok=True)
             raise _named(error, "write", path) from None
-        self._sync_names()
+        self.sync_names()
 
     def jot(self, name: str, data: bytes) -> None:
         """See Folder."""
@@ -214,7 +214,8 @@ class OsFolder:
             if entry.name.endswith(TEMPORARY):
                 Path(entry.path).unlink()
 
-    def _sync_names(self) -> None:
+    def sync_names(self) -> None:
+        """Make the names in the folder survive a power cut."""
         try:
             _sync_folder(self.path)
         except OSError as error:

@@ -13,6 +13,7 @@ class Exit(enum.IntEnum):
     REFUSED = 5
     TRAINING = 6
     TIMEOUT = 7
+    DISK = 8
     INTERRUPT = 130
 
 
@@ -24,5 +25,6 @@ MEANING = {
     Exit.REFUSED: "the other side refuses, or does not know this one",
     Exit.TRAINING: "the training failed",
     Exit.TIMEOUT: "it took too long",
+    Exit.DISK: "the disk failed, or what it holds is damaged",
     Exit.INTERRUPT: "interrupted from the keyboard",
 }

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
+import threading
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -73,6 +74,8 @@ class Log:
         self.torn_bytes = 0
         self._chain = _GENESIS
         self._file: File | None = None
+        # One thread may append while another syncs; a segment must not be closed meanwhile.
+        self._turn = threading.Lock()
         if self.segments:
             self._reopen()
         if self.next <= self.synced:
@@ -99,11 +102,12 @@ class Log:
 
     def sync(self) -> int:
         """Make all that was appended survive; give the number up to which it does. Raise DiskError."""
-        upto = self.next - 1
-        if self._file is not None and upto > self.synced:
-            self._file.sync()
-        self.mark(upto)
-        return upto
+        with self._turn:
+            upto = self.next - 1
+            if self._file is not None and upto > self.synced:
+                self._file.sync()
+            self.mark(upto)
+            return upto
 
     def mark(self, upto: int) -> None:
         """Take note that all records up to this one are safe."""
@@ -145,9 +149,10 @@ class Log:
     def _begin_segment(self) -> File:
         if self._file is not None:
             # What is in the older segment must not be less safe than what follows it.
-            self._file.sync()
-            self._file.close()
-            self._file = None
+            with self._turn:
+                self._file.sync()
+                self._file.close()
+                self._file = None
         name = f"{self._prefix}-{self.next:016d}.log"
         file = self._folder.open(name)
         if file.size:

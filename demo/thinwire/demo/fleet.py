@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -83,6 +84,8 @@ class Fleet:
                 stderr=file,
                 # Ctrl-C is for the demo alone, which then ends the others one by one.
                 start_new_session=True,
+                # Journals and outboxes belong to this run, not to whoever runs the demo.
+                env={**os.environ, "XDG_STATE_HOME": str(self.folder / "state"), "STATE_DIRECTORY": ""},
                 preexec_fn=_end_with_parent,
             )
         self.processes[name] = process

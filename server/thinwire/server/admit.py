@@ -20,12 +20,13 @@ REFUSED_CLIP_FACTOR = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """A delta that may be folded: made on version `base`, clipped if need be."""
+    """A delta that may be folded: made on version `base`, its values to be multiplied by `clip`."""
 
     base: int
     index_K: NDArray[np.int64]
     value_K: Vector
     buffers_B: Vector | None
+    clip: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ class Admission:
         except CodecError as error:
             return _rejection(error)
         refused = self._refuse_base(delta.base, version) or self._refuse_norm(delta.value_K)
-        return refused or Admitted(delta.base, delta.index_K, self._clip(delta.value_K), buffers_B)
+        return refused or Admitted(delta.base, delta.index_K, delta.value_K, buffers_B, self._clip(delta.value_K))
 
     def _refuse_base(self, base: int, version: int) -> Rejected | None:
         if base > version:
@@ -79,9 +80,17 @@ class Admission:
             )
         return None
 
-    def _clip(self, value_K: Vector) -> Vector:
+    def _clip(self, value_K: Vector) -> float:
         norm = _norm(value_K) if self.clip_norm else 0.0
-        return value_K * np.float32(self.clip_norm / norm) if norm > self.clip_norm else value_K
+        return self.clip_norm / norm if norm > self.clip_norm else 1.0
+
+
+def reopen(payload: bytes, buffer_bytes: int, layout: Layout, buffer_layout: Layout) -> Admitted:
+    """Unpack a delta that was admitted before; raise CodecError when it is not what it was."""
+    split = len(payload) - buffer_bytes
+    delta = unpack(memoryview(payload)[:split], Limits(layout.hash, layout.size, layout.size, max_bytes=len(payload)))
+    buffers_B = unpack_statistics(payload[split:], buffer_layout) if buffer_bytes else None
+    return Admitted(delta.base, delta.index_K, delta.value_K, buffers_B)
 
 
 def _norm(value_K: Vector) -> float:

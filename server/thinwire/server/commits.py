@@ -35,11 +35,11 @@ class CommitLog:
     Catching up costs the commits after a device's version or a snapshot, whichever is smaller.
     """
 
-    def __init__(self, limit_bytes: int) -> None:
+    def __init__(self, limit_bytes: int, version: int = 0) -> None:
         self._commits: deque[Commit] = deque()
         self._limit_bytes = limit_bytes
         self._held_bytes = 0
-        self.version = 0
+        self.version = version
         self.snapshot: PackedSnapshot | None = None
 
     def append(self, commit: Commit) -> None:

@@ -1,8 +1,9 @@
 """The core set in asyncio: events go to it one at a time, its effects go to sessions, log, evaluator and metrics.
 
-The core's arithmetic runs in one thread of its own, so a large commit never stops the streams. One lock keeps the
-order: an event's effects are carried out before the next event is handled. What was begun is carried through, even
-when the stream that brought it breaks meanwhile: a commit that the core has made and nobody keeps could not be sent.
+The core's arithmetic runs in one thread of its own and the journal is synced in another, so neither a large commit nor
+a slow disk ever stops the streams. One lock keeps the order of events; effects are carried out in the same order, each
+when what was written before it is safe, and many share one sync. What was begun is carried through, even when the
+stream that brought it breaks meanwhile: a commit that the core has made and nobody keeps could not be sent.
 """
 
 from __future__ import annotations
@@ -10,21 +11,28 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from thinwire.common.errors import TaskError
+from thinwire.common.errors import DiskError, TaskError
 from thinwire.common.values import Report, Verdict, Welcome
-from thinwire.server import core, reception
+from thinwire.server import effects, events, reception
 from thinwire.server.commits import CommitLog, PackedSnapshot
 from thinwire.server.conversation import Conversation, DeviceRecord, plausible
 from thinwire.server.evaluator import Evaluator
 from thinwire.server.metrics import CoordinatorMetrics
+from thinwire.server.model import Commit
+from thinwire.server.recorder import Checkpoint, Decided, Recorder
 
 log = logging.getLogger("thinwire.server")
 T = TypeVar("T")
+
+# How often a full disk is looked at again.
+ROOM_EVERY_S = 2.0
 
 
 class Coordinator:
@@ -32,56 +40,97 @@ class Coordinator:
 
     def __init__(
         self,
-        decisions: core.CoordinatorCore,
+        recorder: Recorder,
         welcome: Welcome,
         evaluator: Evaluator | None,
         metrics: CoordinatorMetrics,
+        commits: Iterable[Commit] = (),
     ) -> None:
-        self.core, self.welcome, self.metrics = decisions, welcome, metrics
-        self.dense_bytes = 4 * (decisions.model.layout.size + decisions.model.buffer_layout.size)
-        self.commits = CommitLog(self.dense_bytes)
+        self.recorder, self.core, self.welcome, self.metrics = recorder, recorder.core, welcome, metrics
+        model, state = self.core.model, self.core.state
+        self.dense_bytes = 4 * (model.layout.size + model.buffer_layout.size)
+        self.commits = CommitLog(self.dense_bytes, model.version)
+        for commit in commits:
+            self.commits.append(commit)
+        self.checksum = model.checksum
         self.sessions: dict[str, Conversation] = {}
-        self.devices: dict[str, DeviceRecord] = {}
+        self.devices = {name: DeviceRecord() for name in state.roster.members}
         self.totals = Totals()
-        self.open = False
-        self.final: core.Finished | None = None
+        self.open = state.phase != "starting"
+        self.final = effects.Finished(model.version, state.reason) if state.phase == "finished" else None
         self.done = asyncio.Event()
+        self._failed = asyncio.Event()
+        self._failure: DiskError | None = None
         self.started_at: float | None = None
         self.finished_at: float | None = None
         self._evaluator = evaluator
         self._thread = ThreadPoolExecutor(1, "core")
+        self._disk = ThreadPoolExecutor(1, "journal")
         self._order = asyncio.Lock()
+        self._room = asyncio.Event()
+        self._room.set()
+        self._unsafe: deque[_Waiting] = deque()
+        self._syncing: asyncio.Task[None] | None = None
+        self._checkpointing: asyncio.Task[None] | None = None
         self._snapshotting = asyncio.Lock()
         self._changed = asyncio.Event()
-        self._under_way: set[asyncio.Task[list[core.Effect]]] = set()
-        self._evaluations: asyncio.Queue[core.Evaluate] = asyncio.Queue()
+        self._under_way: set[asyncio.Task[list[effects.Effect]]] = set()
+        self._evaluations: asyncio.Queue[effects.Evaluate] = asyncio.Queue()
         metrics.connected.set_function(lambda: len(self.sessions))
         metrics.known.set_function(lambda: len(self.devices))
+        metrics.journal.set_function(lambda: recorder.last)
         metrics.overlap.set_function(lambda: self.overlap_ratio)
         metrics.wire.labels("up").set_function(lambda: self.wire_bytes()[0])
         metrics.wire.labels("down").set_function(lambda: self.wire_bytes()[1])
 
-    async def run(self) -> None:
-        """Tick the core when it asks for it, and evaluate, until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._tick())
-            tasks.create_task(self._evaluate())
+    async def start(self) -> None:
+        """Take over the run under a new leader epoch; before any device is served."""
+        leader_epoch = self.core.state.leader_epoch + 1
+        self.welcome = replace(self.welcome, leader_epoch=leader_epoch)
+        if self.open:
+            self.started_at = time.monotonic()
+        await self.submit(events.Started(leader_epoch))
+        self.metrics.version.set(self.core.model.version)
+        if self.final is not None:
+            self.metrics.finished.set(1)
+            self.finished_at = time.monotonic()
+            self.done.set()
 
-    async def submit(self, event: core.Event) -> list[core.Effect]:
+    async def run(self) -> None:
+        """Tick the core when it asks for it, and evaluate, until cancelled; raise DiskError when the journal fails."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._tick())
+                tasks.create_task(self._evaluate())
+                tasks.create_task(self._watch_disk())
+        except ExceptionGroup as group:  # noqa: F821  # the coordinator needs Python 3.11
+            raise group.exceptions[0] from None
+
+    async def close(self) -> None:
+        """Make everything safe and let go of the journal."""
+        with suppress(DiskError):
+            await self._in(self._disk, self.recorder.sync)
+        if self._checkpointing is not None:
+            await asyncio.gather(self._checkpointing, return_exceptions=True)
+        if self.recorder.journal is not None:
+            self.recorder.journal.close()
+
+    async def submit(self, event: events.Event) -> list[effects.Effect]:
         """Have the core handle an event and carry out what it decides; the effects are returned too."""
         handling = asyncio.create_task(self._handle(event), name=f"handle {type(event).__name__}")
         self._under_way.add(handling)
         handling.add_done_callback(self._under_way.discard)
         return await asyncio.shield(handling)
 
-    async def _handle(self, event: core.Event) -> list[core.Effect]:
+    async def _handle(self, event: events.Event) -> list[effects.Effect]:
+        await self._room.wait()
         async with self._order:
             now = asyncio.get_running_loop().time()
-            effects = await self._in_thread(lambda: self._timed(event, now))
-            for effect in effects:
-                self._perform(effect)
+            decided = await self._in(self._thread, lambda: self._timed(event, now))
+            waiting = self._await_safety(decided)
         self._changed.set()
-        return effects
+        await waiting.carried_out
+        return decided.effects
 
     async def snapshot(self) -> PackedSnapshot:
         """A snapshot from which the log of commits goes on; a kept one if it still does."""
@@ -91,9 +140,12 @@ class Coordinator:
             async with self._order:
                 model, through = self.core.model, self.core.ledger.published()
                 frozen = model.freeze()
+                waiting = self._await_safety(Decided([], self.recorder.last))
             made = await asyncio.to_thread(
                 PackedSnapshot.of, frozen, model.layout, model.buffer_layout, through
             )
+            # Nobody may hear of a version that a power cut could still undo.
+            await waiting.carried_out
             self.commits.keep(made)
             return made
 
@@ -130,38 +182,38 @@ class Coordinator:
 
     # -- carrying out ------------------------------------------------------------------------------------------
 
-    def _timed(self, event: core.Event, now: float) -> list[core.Effect]:
+    def _timed(self, event: events.Event, now: float) -> Decided:
         began = time.perf_counter()
-        effects = self.core.handle(event, now)
+        decided = self.recorder.handle(event, now)
         took_s = time.perf_counter() - began
-        if any(isinstance(effect, core.Published) for effect in effects):
+        if any(isinstance(effect, effects.Published) for effect in decided.effects):
             self.metrics.commit.observe(took_s)
-        elif isinstance(event, core.DeltaSealed):
+        elif isinstance(event, events.DeltaSealed):
             self.metrics.admit.observe(took_s)
-        return effects
+        return decided
 
-    def _perform(self, effect: core.Effect) -> None:
+    def _perform(self, effect: effects.Effect) -> None:
         match effect:
-            case core.Settled():
+            case effects.Settled():
                 self._settle(effect)
-            case core.Opened():
+            case effects.Opened():
                 self.open, self.started_at = True, time.monotonic()
                 log.info("training begins", extra={"devices": self.core.roster.live})
                 self._wake_all()
-            case core.Published():
+            case effects.Published():
                 self._publish(effect)
-            case core.Evaluate():
+            case effects.Evaluate():
                 self._evaluations.put_nowait(effect)
-            case core.Finished():
+            case effects.Finished():
                 self.final, self.finished_at = effect, time.monotonic()
                 self.metrics.finished.set(1)
                 log.info("training is over", extra={"version": effect.version, "reason": effect.reason})
                 self._wake_all()
                 self.done.set()
-            case core.Recognised() | core.Refused():
-                pass  # the session that asked answers its own device
+            case effects.Recognised() | effects.Refused() | effects.Write():
+                pass  # the session that asked answers its own device; the recorder has written
 
-    def _settle(self, effect: core.Settled) -> None:
+    def _settle(self, effect: effects.Settled) -> None:
         self.metrics.settle(effect.outcome, repeated=effect.repeated)
         if effect.outcome.verdict is Verdict.ACCEPTED and not effect.repeated:
             self.metrics.staleness.observe(effect.staleness)
@@ -176,9 +228,10 @@ class Coordinator:
         if session := self.sessions.get(effect.device):
             session.tell(reception.settled(effect.outcome, self.welcome.plan, self.core.model.version))
 
-    def _publish(self, effect: core.Published) -> None:
+    def _publish(self, effect: effects.Published) -> None:
         commit = effect.commit
         self.commits.append(commit)
+        self.checksum = commit.checksum
         self.metrics.version.set(commit.version)
         self.metrics.folded.observe(commit.folded)
         self.metrics.delta_density.observe(commit.kept / self.core.model.layout.size)
@@ -187,6 +240,80 @@ class Coordinator:
     def _wake_all(self) -> None:
         for session in self.sessions.values():
             session.wake.set()
+
+    # -- the disk ----------------------------------------------------------------------------------------------
+
+    def _await_safety(self, decided: Decided) -> _Waiting:
+        waiting = _Waiting(decided, asyncio.get_running_loop().create_future())
+        self._unsafe.append(waiting)
+        if self.recorder.journal is None:
+            self._carry_out(decided.after)
+        elif self._syncing is None:
+            self._syncing = asyncio.create_task(self._sync(), name="sync")
+        if self.recorder.full and self._room.is_set():
+            self._room.clear()
+            log.error("state.dir is full: deltas wait until there is room, models are still served")
+        return waiting
+
+    async def _sync(self) -> None:
+        try:
+            upto = -1
+            while self._unsafe and not (self.recorder.full and self._unsafe[0].decided.after > upto >= 0):
+                began = time.perf_counter()
+                upto = await self._in(self._disk, self.recorder.sync)
+                self.metrics.sync.observe(time.perf_counter() - began)
+                self._carry_out(upto)
+                self._write_checkpoint()
+        except DiskError as error:
+            # What was written is not known any more, and asking again would only hide it.
+            self._failure = error
+            self._failed.set()
+        finally:
+            self._syncing = None
+
+    def _carry_out(self, upto: int) -> None:
+        while self._unsafe and self._unsafe[0].decided.after <= upto:
+            waiting = self._unsafe.popleft()
+            for effect in waiting.decided.effects:
+                self._perform(effect)
+            if not waiting.carried_out.done():
+                waiting.carried_out.set_result(None)
+
+    def _write_checkpoint(self) -> None:
+        due = self.recorder.take_checkpoint()
+        if due is not None and (self._checkpointing is None or self._checkpointing.done()):
+            self._checkpointing = asyncio.create_task(self._checkpoint(due), name="checkpoint")
+
+    async def _checkpoint(self, due: Checkpoint) -> None:
+        assert self.recorder.journal is not None
+        began = time.perf_counter()
+        try:
+            await asyncio.to_thread(self.recorder.journal.checkpoint, due.number, due.frozen, due.vectors)
+        except DiskError as error:
+            log.error("no checkpoint, a restart will take longer: %s", error)
+        self.metrics.checkpoint.observe(time.perf_counter() - began)
+
+    async def _watch_disk(self) -> None:
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(ROOM_EVERY_S):
+                    await self._failed.wait()
+            if self._failure is not None:
+                raise self._failure
+            if not self._room.is_set():
+                await self._try_again()
+
+    async def _try_again(self) -> None:
+        async with self._order:
+            if await self._in(self._thread, self.recorder.retry):
+                log.info("state.dir has room again")
+                self._room.set()
+                self._await_safety(Decided([], self.recorder.last))
+
+    @property
+    def full(self) -> bool:
+        """Whether the journal's disk is full, so that nothing new can be accepted."""
+        return not self._room.is_set()
 
     # -- time and evaluation -----------------------------------------------------------------------------------
 
@@ -197,7 +324,7 @@ class Coordinator:
                 async with asyncio.timeout_at(self.core.deadline):
                     await self._changed.wait()
                     continue
-            await self.submit(core.Tick())
+            await self.submit(events.Tick())
 
     async def _evaluate(self) -> None:
         while True:
@@ -215,10 +342,18 @@ class Coordinator:
             if "accuracy" in metrics:
                 self.metrics.quality.set(metrics["accuracy"])
             log.info("evaluated", extra={"version": wanted.version, **metrics})
-            await self.submit(core.Evaluated(wanted.version, metrics))
+            await self.submit(events.Evaluated(wanted.version, metrics))
 
-    async def _in_thread(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+    async def _in(self, thread: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(thread, work)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Waiting:
+    """Decided, but not yet told."""
+
+    decided: Decided
+    carried_out: asyncio.Future[None]
 
 
 class Totals:

@@ -1,12 +1,14 @@
 """Every decision of the coordinator, without network, clock or await: events and the time go in, effects come out.
 
+    Started            -> Write, (Evaluate)                 under which leader epoch
     Greeted            -> Recognised                        who is it, and what became of its deltas
     Subscribed, Left   -> (Published)                       who takes part
     DeltaSealed        -> Settled, (Published), (Evaluate)  admit, fold, commit
     Evaluated          -> (Finished), (Evaluate)            is the target reached
     Tick               -> (Published)                       a deadline has passed
 
-The gRPC service and the in-process world drive this very class. State is a pure function of the events.
+What changes the run's state is an entry, applied to the state here and written to the journal by a Write that comes
+before any effect that lets the world know. The gRPC service and the in-process world drive this very class.
 """
 
 from __future__ import annotations
@@ -14,19 +16,30 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from thinwire.common import __version__
 from thinwire.common.codec import ValueCode
-from thinwire.common.values import Outcome, RejectReason, Sealed, Verdict
+from thinwire.common.values import RefusalReason, RejectReason
+from thinwire.server import entries
 from thinwire.server.admit import Admission, Admitted, Rejected
-from thinwire.server.fold import Fold, Statistics, staleness_weight
-from thinwire.server.ledger import Ledger, LedgerError
-from thinwire.server.model import Commit, DivergedError, GlobalModel
-from thinwire.server.outer import Outer
+from thinwire.server.effects import (
+    Effect,
+    Evaluate,
+    Finished,
+    Opened,
+    Published,
+    Recognised,
+    Refused,
+    Settled,
+    Write,
+)
+from thinwire.server.events import DeltaSealed, Evaluated, Event, Greeted, Left, Started, Subscribed, Tick
+from thinwire.server.fold import staleness_weight
+from thinwire.server.greeting import Doubts, Recognition, recognise
+from thinwire.server.ledger import LedgerError
+from thinwire.server.model import DivergedError
 from thinwire.server.policy import BufferView, CommitPolicy
-from thinwire.server.roster import Roster
-
-Vector = NDArray[np.float32]
+from thinwire.server.state import RunState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,136 +63,20 @@ class Rules:
     evaluate_every: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Greeted:
-    """A device opened a stream; `epoch` is 0 unless its deltas belong to this lineage."""
-
-    device: str
-    epoch: int
-    unsettled: tuple[Sealed, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Subscribed:
-    """A device's trainer is ready."""
-
-    device: str
-    examples: int
-
-
-@dataclass(frozen=True, slots=True)
-class Left:
-    """A device's stream is gone."""
-
-    device: str
-
-
-@dataclass(frozen=True, slots=True)
-class DeltaSealed:
-    """A whole delta arrived, and its bytes hash to what the device sealed."""
-
-    device: str
-    epoch: int
-    seq: int
-    sha256: bytes
-    payload: bytes
-    buffer_bytes: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluated:
-    """The model at `version` was measured; metrics are empty when it could not be."""
-
-    version: int
-    metrics: dict[str, float]
-
-
-@dataclass(frozen=True, slots=True)
-class Tick:
-    """The time that `deadline` named has come."""
-
-
-Event = Greeted | Subscribed | Left | DeltaSealed | Evaluated | Tick
-
-
-@dataclass(frozen=True, slots=True)
-class Recognised:
-    """The epoch of a device, and outcomes of what it asked about."""
-
-    device: str
-    epoch: int
-    outcomes: tuple[Outcome, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """A delta has its outcome; tell the device. `repeated` when it is not news."""
-
-    device: str
-    outcome: Outcome
-    staleness: int = 0
-    packed_bytes: int = 0
-    repeated: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """A device's delta cannot be judged at all: its number or its claims are impossible. End the stream."""
-
-    device: str
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """Enough devices are here: the training begins, and snapshots may go out."""
-
-
-@dataclass(frozen=True, slots=True)
-class Published:
-    """A new version."""
-
-    commit: Commit
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluate:
-    """Measure this model; the arrays are copies."""
-
-    version: int
-    weights_P: Vector
-    buffers_B: Vector
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """The training is over at this version."""
-
-    version: int
-    reason: str
-
-
-Effect = Recognised | Settled | Refused | Opened | Published | Evaluate | Finished
-
-
 class CoordinatorCore:
     """One training run: roster, ledger, fold, model and the rules between them."""
 
-    def __init__(self, rules: Rules, model: GlobalModel, admission: Admission) -> None:
-        self.rules, self.model, self.admission = rules, model, admission
-        self.roster = Roster(rules.weights)
-        self.ledger = Ledger()
-        self.phase = "starting"
-        self.reason = ""
-        self.metrics: dict[str, float] = {}
-        self.evaluated_version = -1
-        self._fold = Fold(model.layout.size, rules.denominator)
-        self._statistics = Statistics(model.buffer_layout.size)
-        self._outer = Outer(rules.server_learning_rate, rules.server_momentum)
-        self._contributors: set[str] = set()
+    def __init__(self, rules: Rules, state: RunState, admission: Admission) -> None:
+        self.rules, self.state, self.admission = rules, state, admission
+        self.model, self.ledger, self.roster = state.model, state.ledger, state.roster
+        self._doubts = Doubts()
         self._opened_at = self._now = 0.0
         self._evaluating = False
-        self._hits = 0
+
+    @property
+    def phase(self) -> str:
+        """"starting", "training" or "finished"."""
+        return self.state.phase
 
     @property
     def deadline(self) -> float | None:
@@ -197,11 +94,12 @@ class CoordinatorCore:
 
     def _react(self, event: Event, now: float) -> list[Effect]:
         match event:
+            case Started():
+                return self._start(event, now)
             case Greeted():
-                return self._greet(event)
+                return self._greet(event) + self._commit_if_ready(now)
             case Subscribed():
-                self.roster.join(event.device, event.examples)
-                return self._open(now) + self._commit_if_ready(now)
+                return self._join(event) + self._open(now) + self._commit_if_ready(now)
             case Left():
                 self.roster.leave(event.device)
                 return self._commit_if_ready(now)
@@ -212,26 +110,69 @@ class CoordinatorCore:
             case Tick():
                 return self._commit_if_ready(now)
 
+    def share(self, device: str) -> float:
+        """p_i: what a member's deltas count for, of 1."""
+        return self.roster.share(device, by_examples=self.rules.weights == "examples")
+
     def status(self) -> str:
         """What the training waits for, in words."""
+        if self.phase == "finished":
+            return self.state.reason
+        if self._doubts.grave:
+            return self._doubts.words(self.model.version)
         if self.phase == "starting":
             return f"{self.roster.live} of {self.rules.min_devices} devices are ready"
-        return self.rules.policy.waits_for(self._view()) if self.phase == "training" else self.reason
+        return self.rules.policy.waits_for(self._view())
+
+    def _start(self, event: Started, now: float) -> list[Effect]:
+        self._opened_at = now
+        outer: dict[str, float | str] = {
+            "learning_rate": self.rules.server_learning_rate,
+            "momentum": self.rules.server_momentum,
+        }
+        led = entries.Led(
+            leader_epoch=event.leader_epoch, software=__version__, denominator=self.rules.denominator, outer=outer
+        )
+        self.state.lead(led)
+        return [Write(led), *(self._evaluation_due() if self.phase != "starting" else [])]
+
+    # -- devices -----------------------------------------------------------------------------------------------
 
     def _greet(self, event: Greeted) -> list[Effect]:
-        epoch = self.ledger.open(event.device, event.epoch)
-        # Only a device that goes on with its epoch can have deltas here; numbers start again in a new one.
-        asked = event.unsettled if epoch == event.epoch else ()
-        try:
-            return [Recognised(event.device, epoch, self.ledger.recall(event.device, epoch, asked))]
-        except LedgerError as error:
-            return [Refused(event.device, str(error))]
+        match recognise(event, self.ledger.row(event.device), self.model.version, self.state.leader_epoch):
+            case Recognition.AHEAD:
+                self._doubts.claim(event)
+                return [Refused(event.device, self._doubts.words(self.model.version), RefusalReason.STATE_REGRESSED)]
+            case Recognition.KNOWN:
+                self._doubts.withdraw(event.device)
+                outcomes = self.ledger.recall(event.device, event.epoch, event.unsettled)
+                return [Recognised(event.device, event.epoch, outcomes)]
+            case lost:
+                self._doubts.withdraw(event.device)
+                return self._begin_epoch(event.device, lost.value)
+
+    def _begin_epoch(self, device: str, lost: str) -> list[Effect]:
+        row = self.ledger.row(device)
+        greeted = entries.Greeted(device=device, epoch=row.epoch + 1 if row else 1, lost=lost)
+        self.ledger.begin(device, greeted.epoch)
+        return [Write(greeted), Recognised(device, greeted.epoch, (), lost)]
+
+    def _join(self, event: Subscribed) -> list[Effect]:
+        member = self.roster.members.get(event.device)
+        effects: list[Effect] = []
+        if member is None or member.examples != event.examples:
+            joined = entries.Joined(device=event.device, examples=event.examples)
+            self.roster.enrol(event.device, event.examples)
+            effects.append(Write(joined))
+        self.roster.join(event.device)
+        return effects
 
     def _open(self, now: float) -> list[Effect]:
         if self.phase != "starting" or self.roster.live < self.rules.min_devices:
             return []
-        self.phase, self.reason, self._opened_at = "training", "enough devices are here", now
-        return [Opened(), *self._evaluation_due()]
+        self._opened_at = now
+        self.state.open()
+        return [Write(entries.Opened()), Opened(), *self._evaluation_due()]
 
     # -- deltas ------------------------------------------------------------------------------------------------
 
@@ -246,94 +187,96 @@ class CoordinatorCore:
                 raise LedgerError(f"delta {event.seq} came, but {self.ledger.next_seq(event.device)} is next")
         except LedgerError as error:
             return [Refused(event.device, str(error))]
-        return [self._settle(event, self._admit(event))]
+        return self._settle(event, self._admit(event))
 
     def _admit(self, event: DeltaSealed) -> Admitted | Rejected:
         if self.phase == "finished":
-            return Rejected(RejectReason.FINISHED, f"the training is over: {self.reason}", refund=False)
+            return Rejected(RejectReason.FINISHED, f"the training is over: {self.state.reason}", refund=False)
         return self.admission.judge(event.payload, event.buffer_bytes, self.model.version)
 
-    def _settle(self, event: DeltaSealed, verdict: Admitted | Rejected) -> Settled:
-        member = self.roster.members[event.device]
-        staleness = 0
-        if isinstance(verdict, Admitted):
-            staleness = self.model.version - verdict.base
-            self._add(event.device, verdict, staleness)
-            member.accepted += 1
-            outcome = Outcome(event.seq, Verdict.ACCEPTED)
-        else:
-            member.rejected += 1
-            outcome = Outcome(event.seq, Verdict.REJECTED, verdict.reason, verdict.refund, verdict.message)
-        self.ledger.settle(event.device, event.sha256, outcome)
-        return Settled(event.device, outcome, staleness, len(event.payload))
-
-    def _add(self, device: str, delta: Admitted, staleness: int) -> None:
-        share = self.roster.share(device)
+    def _settle(self, event: DeltaSealed, verdict: Admitted | Rejected) -> list[Effect]:
+        if isinstance(verdict, Rejected):
+            return self._reject(event, verdict)
+        staleness = self.model.version - verdict.base
+        share = self.share(event.device)
         discount = staleness_weight(self.rules.staleness, staleness, self.rules.staleness_power)
-        self._fold.add(delta.index_K, delta.value_K, share * discount)
-        if delta.buffers_B is not None:
-            self._statistics.add(delta.buffers_B, share)
-        self._contributors.add(device)
+        entry = entries.Admitted(
+            device=event.device, epoch=event.epoch, seq=event.seq, sha256=event.sha256, base=verdict.base,
+            weight=share * discount, share=share, clip=verdict.clip, buffer_bytes=event.buffer_bytes,
+        )  # fmt: skip
+        outcome = self.state.admit(entry, verdict)
+        settled = Settled(event.device, outcome, staleness, len(event.payload))
+        return [Write(entry, event.payload), settled]
+
+    def _reject(self, event: DeltaSealed, verdict: Rejected) -> list[Effect]:
+        entry = entries.Rejected(
+            device=event.device, epoch=event.epoch, seq=event.seq, sha256=event.sha256,
+            reason=verdict.reason, refund=verdict.refund, message=verdict.message,
+        )  # fmt: skip
+        return [Write(entry), Settled(event.device, self.state.reject(entry), 0, len(event.payload))]
 
     # -- commits -----------------------------------------------------------------------------------------------
 
     def _view(self) -> BufferView:
-        return BufferView(self._fold.count, len(self._contributors), self.roster.live, self._opened_at)
+        state = self.state
+        return BufferView(state.fold.count, len(state.contributors), self.roster.live, self._opened_at)
 
     def _may_commit(self) -> bool:
         # While the model of a target reached is measured once more, it must hold still.
-        return self.phase == "training" and not self._confirming
+        return self.phase == "training" and not self._confirming and not self._doubts.grave
 
     @property
     def _confirming(self) -> bool:
-        return self._evaluating and self._hits >= self.rules.patience
+        return self._evaluating and self.state.hits >= self.rules.patience
 
     def _commit_if_ready(self, now: float) -> list[Effect]:
         if not self._may_commit() or not self.rules.policy.ready(self._view(), now):
             return []
-        folded = self._fold.count
-        step_P = self._outer.step(self._fold.close())
-        self._contributors.clear()
         self._opened_at = now
         try:
-            commit = self.model.publish(
-                step_P, self._statistics.close(), self.rules.density_down, self.rules.values_down
-            )
+            commit = self.state.commit(self.rules.density_down, self.rules.values_down)
         except DivergedError as error:
-            return [self._finish(f"diverged: {error}")]
-        commit = Commit(
-            commit.version, commit.payload, commit.buffer_bytes, commit.kept, folded, self.ledger.news()
-        )
-        effects: list[Effect] = [Published(commit)]
+            return self._finish(f"diverged: {error}")
+        entry = entries.Committed(
+            version=commit.version, checksum=commit.checksum, folded=commit.folded, kept=commit.kept,
+            buffer_bytes=commit.buffer_bytes, through=commit.through,
+        )  # fmt: skip
+        effects: list[Effect] = [Write(entry, commit.payload), Published(commit)]
         if self.rules.max_commits and commit.version >= self.rules.max_commits:
-            effects.append(self._finish(f"{commit.version} commits were asked for"))
+            effects += self._finish(f"{commit.version} commits were asked for")
         return effects + self._evaluation_due()
 
-    def _finish(self, reason: str) -> Finished:
-        self.phase, self.reason = "finished", reason
-        return Finished(self.model.version, reason)
+    def _finish(self, reason: str) -> list[Effect]:
+        entry = entries.Finished(version=self.model.version, reason=reason)
+        self.state.finish(entry)
+        return [Write(entry), Finished(entry.version, reason)]
 
     # -- evaluation --------------------------------------------------------------------------------------------
 
     def _evaluation_due(self) -> list[Effect]:
-        fresh = self.model.version - self.evaluated_version
+        fresh = self.model.version - self.state.evaluated_version
         last = self.phase == "finished" and fresh > 0
         if not self.rules.evaluate or self._evaluating or not (last or fresh >= self.rules.evaluate_every):
             return []
+        return self._evaluate()
+
+    def _evaluate(self) -> list[Effect]:
         self._evaluating = True
         return [Evaluate(self.model.version, self.model.weights_P.copy(), self.model.buffers_B.copy())]
 
     def _judge(self, event: Evaluated) -> list[Effect]:
         self._evaluating = False
-        self.evaluated_version, self.metrics = event.version, event.metrics
-        target = self.rules.target_accuracy
+        target, hits = self.rules.target_accuracy, self.state.hits
         if self.phase == "training" and target:
-            hit = event.metrics.get("accuracy", 0.0) >= target
-            self._hits = self._hits + 1 if hit else 0
-            if self._hits >= self.rules.patience and event.version == self.model.version:
-                return [self._finish(f"the target accuracy {target:g} is reached")]
+            hits = hits + 1 if event.metrics.get("accuracy", 0.0) >= target else 0
+        entry = entries.Evaluated(version=event.version, metrics=event.metrics, hits=hits)
+        self.state.evaluate(entry)
+        return [Write(entry), *self._after_judgement(event.version)]
+
+    def _after_judgement(self, version: int) -> list[Effect]:
+        newest = version == self.model.version
+        reached = self.rules.target_accuracy and self.state.hits >= self.rules.patience
+        if reached and self.phase == "training" and newest:
+            return self._finish(f"the target accuracy {self.rules.target_accuracy:g} is reached")
         # With the target met by an older version, the newest one is measured before the training may end.
-        if self._hits >= self.rules.patience and event.version < self.model.version:
-            self._evaluating = True
-            return [Evaluate(self.model.version, self.model.weights_P.copy(), self.model.buffers_B.copy())]
-        return self._evaluation_due()
+        return self._evaluate() if reached and not newest else self._evaluation_due()

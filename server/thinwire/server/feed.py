@@ -25,7 +25,7 @@ from thinwire.common.values import (
     Subscribe,
 )
 from thinwire.server.commits import CommitLog, PackedSnapshot
-from thinwire.server.core import Finished
+from thinwire.server.effects import Finished
 from thinwire.server.model import Commit
 
 # What a device may leave unread before its stream is given up; commits are not among these.

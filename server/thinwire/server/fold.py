@@ -35,6 +35,7 @@ class Fold:
     """The sum of a buffer of deltas; `close` turns it into an update and starts the next."""
 
     def __init__(self, size: int, denominator: str) -> None:
+        self.denominator = denominator
         self._sum_P = np.zeros(size, np.float32)
         self._cover_P = np.zeros(size, np.float32) if denominator == "covered" else None
         self.weight = 0.0

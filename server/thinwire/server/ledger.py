@@ -36,12 +36,13 @@ class Ledger:
     def __init__(self) -> None:
         self._rows: dict[str, Row] = {}
 
-    def open(self, device: str, epoch: int) -> int:
-        """The epoch under which the device goes on: its own if known, else a new one."""
-        row = self._rows.get(device)
-        if row is None or row.epoch != epoch:
-            row = self._rows[device] = Row(row.epoch + 1 if row else 1)
-        return row.epoch
+    def row(self, device: str) -> Row | None:
+        """A device's account, if it has one."""
+        return self._rows.get(device)
+
+    def begin(self, device: str, epoch: int) -> None:
+        """Open a new account for a device; the older one is closed for ever."""
+        self._rows[device] = Row(epoch)
 
     def recall(self, device: str, epoch: int, unsettled: Iterable[Sealed]) -> tuple[Outcome, ...]:
         """Outcomes of the deltas that the device asks about, where there is one."""
@@ -88,3 +89,16 @@ class Ledger:
     def published(self) -> dict[str, tuple[int, int]]:
         """(epoch, seq) of every device as of the last published version."""
         return {device: (row.epoch, row.published) for device, row in self._rows.items()}
+
+    def dump(self) -> list[tuple[str, int, int, int, list[tuple[bytes, Outcome]]]]:
+        """Every account: device, epoch, contiguous, published, (SHA-256, outcome) of the newest deltas."""
+        return [
+            (device, row.epoch, row.contiguous, row.published, list(row.outcomes.values()))
+            for device, row in self._rows.items()
+        ]
+
+    def load(self, rows: Iterable[tuple[str, int, int, int, list[tuple[bytes, Outcome]]]]) -> None:
+        """Go on from what another ledger dumped."""
+        for device, epoch, contiguous, published, outcomes in rows:
+            kept = OrderedDict((outcome.seq, (sha256, outcome)) for sha256, outcome in outcomes)
+            self._rows[device] = Row(epoch, contiguous, published, kept)

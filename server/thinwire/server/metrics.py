@@ -57,6 +57,13 @@ class CoordinatorMetrics:
             "thinwire_delta_admit_seconds", "Time to check and fold a delta.", SECONDS
         )
         self.commit = self._histogram("thinwire_commit_seconds", "Time to make and pack a commit.", SECONDS)
+        self.sync = self._histogram(
+            "thinwire_journal_sync_seconds", "Time to make what was written survive a power cut.", SECONDS
+        )
+        self.checkpoint = self._histogram(
+            "thinwire_checkpoint_seconds", "Time to write a checkpoint and read it again.", SECONDS
+        )
+        self.journal = Gauge("thinwire_journal_entries", "Number of the journal's last entry.", registry=r)
         self.evaluate = self._histogram("thinwire_evaluation_seconds", "Time to evaluate the model.", SECONDS)
         self.staleness = self._histogram(
             "thinwire_delta_staleness_versions", "Versions a delta was late.", STALENESS

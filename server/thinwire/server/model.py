@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thinwire.common import checksum
-from thinwire.common.codec import Packet, ValueCode, add_and_select, kept_of, pack, quantise
+from thinwire.common.codec import Limits, Packet, ValueCode, add_and_select, kept_of, pack, quantise, unpack
 from thinwire.common.layout import Layout
 from thinwire.common.snapshot import Snapshot
 from thinwire.common.statistics import pack_statistics
@@ -39,6 +39,7 @@ class Commit:
     kept: int = 0
     folded: int = 0
     through: dict[str, tuple[int, int]] = field(default_factory=dict)
+    checksum: int = 0
 
 
 class GlobalModel:
@@ -68,7 +69,32 @@ class GlobalModel:
         packet = Packet(self.layout.hash, self.version, self.layout.size, index_K, quantised, self.checksum)
         self.version += 1
         statistics = self._pack_buffers(buffers_B)
-        return Commit(self.version, pack(packet) + statistics, len(statistics), len(index_K))
+        return Commit(
+            self.version, pack(packet) + statistics, len(statistics), len(index_K), checksum=self.checksum
+        )
+
+    def follow(self, step_P: Vector, buffers_B: Vector | None, commit: Commit) -> None:
+        """Make the version that a commit made before from the same step; raise ValueError when it does not follow."""
+        size = self.layout.size
+        blob = memoryview(commit.payload)[: len(commit.payload) - commit.buffer_bytes]
+        delta = unpack(blob, Limits(self.layout.hash, size, size, max_bytes=len(blob)))
+        if (delta.base, commit.version) != (self.version, self.version + 1):
+            raise ValueError(f"commit {commit.version} is made on {delta.base}, but the model is at {self.version}")
+        self.residual_P += step_P
+        old_K = self.weights_P[delta.index_K]
+        new_K = old_K + delta.value_K
+        self.weights_P[delta.index_K] = new_K
+        self.residual_P[delta.index_K] -= delta.value_K
+        moved = checksum.of(delta.index_K, new_K) - checksum.of(delta.index_K, old_K)
+        self.checksum = (self.checksum + moved) % 2**64
+        self.version += 1
+        if buffers_B is not None and len(buffers_B):
+            self.buffers_B = buffers_B
+        if self.checksum != delta.checksum:
+            raise ValueError(
+                f"version {self.version} has checksum {self.checksum:016x}, "
+                f"but was published with {delta.checksum or 0:016x}"
+            )
 
     def _select(self, step_P: Vector, kept: int) -> Index:
         try:

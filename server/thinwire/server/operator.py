@@ -36,16 +36,16 @@ class OperatorService(operator_pb2_grpc.OperatorServiceServicer):
             task=c.welcome.task,
             phase=c.core.phase,
             reason=c.core.status(),
-            version=c.core.model.version,
-            checksum=c.core.model.checksum,
+            version=c.commits.version,
+            checksum=c.checksum,
             parameters=c.core.model.layout.size,
             elapsed_s=c.elapsed_s,
             connected=len(c.sessions),
             known=len(c.devices),
             accepted=c.totals.accepted,
             rejected=c.totals.rejected,
-            evaluated_version=max(0, c.core.evaluated_version),
-            metrics=c.core.metrics,
+            evaluated_version=max(0, c.core.state.evaluated_version),
+            metrics=c.core.state.metrics,
             target_accuracy=self._target_accuracy,
             packed_bytes_up=c.totals.packed_up,
             packed_bytes_down=c.totals.packed_down,
@@ -68,8 +68,8 @@ class OperatorService(operator_pb2_grpc.OperatorServiceServicer):
         return operator_pb2.ListDevicesResponse(devices=[self._row(name, record) for name, record in rows])
 
     def _row(self, name: str, record: DeviceRecord) -> operator_pb2.Device:
-        roster = self._coordinator.core.roster
-        member = roster.members.get(name, Member(examples=0))
+        core = self._coordinator.core
+        member = core.roster.members.get(name, Member(examples=0))
         return operator_pb2.Device(
             name=name,
             connected=name in self._coordinator.sessions,
@@ -77,7 +77,7 @@ class OperatorService(operator_pb2_grpc.OperatorServiceServicer):
             version=record.version,
             accepted=member.accepted,
             rejected=member.rejected,
-            weight=roster.share(name) if name in roster.members else 0.0,
+            weight=core.share(name) if name in core.roster.members else 0.0,
             report=_figures(record),
         )
 

@@ -7,6 +7,8 @@ In the long run it multiplies a delta by `gain` = learning_rate / (1 - momentum)
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -33,3 +35,17 @@ class Outer:
         if self._learning_rate != 1:
             update_P *= self._learning_rate
         return update_P
+
+    def dump(self) -> dict[str, Vector]:
+        """What it remembers of earlier updates, by name."""
+        return {} if self._velocity_P is None else {"velocity": self._velocity_P}
+
+    def load(self, memory: Mapping[str, Vector]) -> None:
+        """Go on from what another one remembered; what this one has no use for is left out."""
+        if "velocity" in memory and self._momentum > 0:
+            self._velocity_P = memory["velocity"].copy()
+
+
+def outer_of(choice: Mapping[str, float | str]) -> Outer:
+    """The optimiser of these settings."""
+    return Outer(float(choice.get("learning_rate", 1.0)), float(choice.get("momentum", 0.0)))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from thinwire.common.values import Hello, Outcome, Plan, Subscribe, Welcome
-from thinwire.server.core import DeltaSealed, Greeted, Recognised, Subscribed
+from thinwire.server.effects import Recognised
+from thinwire.server.events import DeltaSealed, Greeted, Subscribed
 from thinwire.server.staging import Staging, WholeDelta
 
 # A weight beyond this is no number of examples; it only has to keep the sum of all weights in range.
@@ -16,7 +17,15 @@ def greeted(hello: Hello, lineage: bytes) -> Greeted:
     """A Hello; what the device holds of another lineage is nothing to this one."""
     if hello.lineage != lineage:
         return Greeted(hello.device, 0)
-    return Greeted(hello.device, hello.epoch, hello.unsettled)
+    return Greeted(
+        hello.device,
+        hello.epoch,
+        hello.unsettled,
+        hello.sealed_through,
+        hello.settled_through,
+        hello.version,
+        hello.leader_epoch,
+    )
 
 
 def welcomed(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -10,7 +11,7 @@ class Member:
     """One device of the fleet."""
 
     examples: int
-    live: bool = True
+    live: bool = False
     accepted: int = 0
     rejected: int = 0
 
@@ -18,14 +19,16 @@ class Member:
 class Roster:
     """The devices that ever subscribed; the shares of all of them sum to 1."""
 
-    def __init__(self, weights: str) -> None:
-        self._by_examples = weights == "examples"
+    def __init__(self) -> None:
         self.members: dict[str, Member] = {}
 
-    def join(self, device: str, examples: int) -> None:
+    def enrol(self, device: str, examples: int) -> None:
+        """The device takes part, or has another number of examples than before."""
+        self.members.setdefault(device, Member(examples)).examples = examples
+
+    def join(self, device: str) -> None:
         """The device trains (again)."""
-        member = self.members.setdefault(device, Member(examples))
-        member.examples, member.live = examples, True
+        self.members[device].live = True
 
     def leave(self, device: str) -> None:
         """The device's stream is gone; its share stays, for it will come back."""
@@ -37,14 +40,24 @@ class Roster:
         """Devices with an open subscription."""
         return sum(member.live for member in self._all())
 
-    def share(self, device: str) -> float:
+    def share(self, device: str, *, by_examples: bool) -> float:
         """p_i: what the device's deltas count for, of 1."""
-        total = sum(self._weigh(member) for member in self._all())
-        return self._weigh(self.members[device]) / total
+        total = sum(_weigh(member, by_examples) for member in self._all())
+        return _weigh(self.members[device], by_examples) / total
+
+    def dump(self) -> list[tuple[str, int, int, int]]:
+        """Every member: device, examples, accepted, rejected."""
+        return [(device, m.examples, m.accepted, m.rejected) for device, m in self.members.items()]
+
+    def load(self, rows: Iterable[tuple[str, int, int, int]]) -> None:
+        """Go on from what another roster dumped; nobody is back yet."""
+        for device, examples, accepted, rejected in rows:
+            self.members[device] = Member(examples, accepted=accepted, rejected=rejected)
 
     def _all(self) -> list[Member]:
         # A copy, made in one step: status is read in other threads than the one in which devices join.
         return list(self.members.values())
 
-    def _weigh(self, member: Member) -> int:
-        return max(1, member.examples) if self._by_examples else 1
+
+def _weigh(member: Member, by_examples: bool) -> int:
+    return max(1, member.examples) if by_examples else 1

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 import signal
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import grpc.aio
 import uvloop
@@ -15,19 +15,17 @@ import uvloop
 from thinwire.common import http, logs
 from thinwire.common.address import parse_address
 from thinwire.common.channel import server_credentials, server_options
-from thinwire.common.errors import LinkError, SettingsError, ThinwireError
+from thinwire.common.errors import DiskError, LinkError, SettingsError, ThinwireError
 from thinwire.common.exits import Exit
+from thinwire.common.places import state_folder
 from thinwire.common.settings import CoordinatorSettings
-from thinwire.common.values import Welcome
 from thinwire.server.coordinator import Coordinator
-from thinwire.server.core import CoordinatorCore
 from thinwire.server.evaluator import Evaluator, ModelDescription
-from thinwire.server.metrics import CoordinatorMetrics
-from thinwire.server.model import GlobalModel
+from thinwire.server.home import Home
 from thinwire.server.operator import OperatorService
-from thinwire.server.service import FleetService, task_params_json
+from thinwire.server.prepare import begin, refuse_other_model, resume
+from thinwire.server.service import FleetService
 from thinwire.server.staging import Staging
-from thinwire.server.training import admission_of, plan_of, rules_of
 from thinwire.tasks import task_path
 from thinwire.v1 import operator_pb2_grpc, session_pb2_grpc
 
@@ -37,73 +35,81 @@ log = logging.getLogger("thinwire.server")
 STOP_GRACE_S = 2.0
 
 
-def run(settings: CoordinatorSettings) -> int:
-    """Serve until a signal; give the exit code."""
+def run(settings: CoordinatorSettings, *, fresh: bool = False) -> int:
+    """Serve until a signal, on from the journal unless the training is to be `fresh`; give the exit code."""
     logs.setup(settings.logs.level, sys.stderr, settings.logs.json)
     try:
-        return uvloop.run(_run(settings))
+        return uvloop.run(_run(settings, fresh=fresh))
     except SettingsError as error:
         log.error("%s", error)
         return Exit.SETTINGS
     except LinkError as error:
         log.error("%s", error)
         return Exit.LINK
+    except DiskError as error:
+        log.error("%s", error)
+        return Exit.DISK
     except ThinwireError as error:
         log.error("%s", error)
         return Exit.TRAINING
 
 
-async def _run(settings: CoordinatorSettings) -> int:
+async def _run(settings: CoordinatorSettings, *, fresh: bool) -> int:
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    place = state_folder(settings.state.dir, "coordinator")
+    home = Home(place) if place is not None else None
     # The evaluator's process comes before anything of gRPC.
     evaluator = await Evaluator.start(settings.evaluation.python)
     try:
-        model = await _before(stopped, evaluator, settings)
-        if model is None:
-            return Exit.OK
-        coordinator = build(settings, model, evaluator if settings.evaluation.enabled else None)
-        await serve(coordinator, settings, stopped)
+        return await _train(settings, home, evaluator, stopped, fresh=fresh)
     finally:
         await evaluator.close()
+        if home is not None:
+            home.close()
+
+
+async def _train(
+    settings: CoordinatorSettings, home: Home | None, evaluator: Evaluator, stopped: asyncio.Event, *, fresh: bool
+) -> int:
+    path = task_path(settings.task.id, settings.tasks)
+    describing = asyncio.create_task(evaluator.describe(path, settings.task.params, settings.task.seed))
+    measured = evaluator if settings.evaluation.enabled else None
+    kept = None if home is None or fresh else home.newest()
+    if kept is None:
+        if not await _done_before(stopped, describing):
+            return Exit.OK
+        await serve(begin(settings, describing.result(), measured, home), settings, stopped)
+        return Exit.OK
+    # Devices need not wait for torch: the model is in the journal, and the task is held against it when it is built.
+    coordinator = await asyncio.to_thread(resume, settings, kept, measured)
+    comparing = asyncio.create_task(_compare(coordinator, describing, stopped))
+    await serve(coordinator, settings, stopped)
+    await _done_before(stopped, comparing)
     return Exit.OK
 
 
-async def _before(
-    stopped: asyncio.Event, evaluator: Evaluator, settings: CoordinatorSettings
-) -> ModelDescription | None:
-    """The task's model, or None when a signal came while it was being built."""
-    path = task_path(settings.task.id, settings.tasks)
-    describing = asyncio.create_task(evaluator.describe(path, settings.task.params, settings.task.seed))
+async def _compare(
+    coordinator: Coordinator, describing: asyncio.Task[ModelDescription], stopped: asyncio.Event
+) -> None:
+    try:
+        refuse_other_model(coordinator.core.state, await describing)
+    except ThinwireError:
+        stopped.set()
+        raise
+
+
+async def _done_before(stopped: asyncio.Event, task: asyncio.Task[Any]) -> bool:
+    """Whether the task is done, and well, before a signal comes."""
     waiting = asyncio.create_task(stopped.wait())
-    done, _ = await asyncio.wait((describing, waiting), return_when=asyncio.FIRST_COMPLETED)
+    done, _ = await asyncio.wait((task, waiting), return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
-    if describing not in done:
-        describing.cancel()
-        return None
-    return describing.result()
-
-
-def build(settings: CoordinatorSettings, model: ModelDescription, evaluator: Evaluator | None) -> Coordinator:
-    """A coordinator for these settings and this model, not yet serving."""
-    held = GlobalModel(model.layout, model.buffer_layout, model.weights_P, model.buffers_B)
-    admission = admission_of(settings, model.layout, model.buffer_layout)
-    core = CoordinatorCore(rules_of(settings, evaluate=evaluator is not None), held, admission)
-    return Coordinator(core, welcome_of(settings, model), evaluator, CoordinatorMetrics())
-
-
-def welcome_of(settings: CoordinatorSettings, model: ModelDescription) -> Welcome:
-    """What every device is welcomed with; its epoch, version and outcomes are filled in for each."""
-    return Welcome(
-        lineage=secrets.token_bytes(16),
-        epoch=0,
-        task=settings.task.id,
-        task_params=task_params_json(settings.task.params),
-        layout_hash=model.layout.hash,
-        plan=plan_of(settings),
-        version=0,
-    )
+    if task not in done:
+        task.cancel()
+        return False
+    task.result()
+    return True
 
 
 async def serve(
@@ -122,6 +128,7 @@ async def serve(
     operator_pb2_grpc.add_OperatorServiceServicer_to_server(
         OperatorService(coordinator, settings.stop.target_accuracy), server
     )
+    await coordinator.start()
     port = _bind(server, settings)
     metrics = _serve_metrics(coordinator, settings)
     running = asyncio.create_task(coordinator.run(), name="coordinator")
@@ -146,6 +153,7 @@ async def serve(
         await server.stop(STOP_GRACE_S)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
+        await coordinator.close()
         if metrics is not None:
             metrics.close()
 

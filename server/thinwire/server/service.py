@@ -19,7 +19,7 @@ from google.protobuf.message import DecodeError
 
 from thinwire.common import values, wire
 from thinwire.common.values import RefusalReason
-from thinwire.server import core, reception
+from thinwire.server import effects, events, reception
 from thinwire.server.conversation import Conversation, DeviceRecord
 from thinwire.server.coordinator import Coordinator
 from thinwire.server.feed import Feed, SnapshotWanted
@@ -31,6 +31,8 @@ Context = grpc.aio.ServicerContext[Any, Any]
 NAME = re.compile(values.NAME_PATTERN, re.ASCII)
 
 # Whoever opens a stream and says nothing, or does not read why it is refused, must not hold its place for ever.
+# A device that cannot be recognised will not be a moment later either.
+UNRECOGNISED_S = 10.0
 HELLO_S = 20.0
 REFUSAL_S = 5.0
 
@@ -86,23 +88,25 @@ class FleetService(session_pb2_grpc.FleetServiceServicer):
         # An older stream of this device must not settle anything between this greeting and its answer.
         self._fence(hello.device)
         recognised = await self._recognise(hello)
-        if isinstance(recognised, core.Refused):
-            await self._coordinator.submit(core.Left(hello.device))
-            raise RefusedError(RefusalReason.BAD_REQUEST, recognised.message, retry_after_s=10)
-        assert isinstance(recognised, core.Recognised)
+        if isinstance(recognised, effects.Refused):
+            await self._coordinator.submit(events.Left(hello.device))
+            raise RefusedError(recognised.reason, recognised.message, retry_after_s=UNRECOGNISED_S)
+        assert isinstance(recognised, effects.Recognised)
+        if recognised.lost:
+            log.warning("a device starts anew", extra={"device": hello.device, "reason": recognised.lost})
         return self._welcome(hello, recognised)
 
-    async def _recognise(self, hello: values.Hello) -> core.Effect:
+    async def _recognise(self, hello: values.Hello) -> effects.Effect:
         coordinator = self._coordinator
         try:
             return (await coordinator.submit(reception.greeted(hello, coordinator.welcome.lineage)))[0]
         except asyncio.CancelledError:
             # Gone in mid-greeting; the stream that it fenced left this one to say that the device is gone.
             if hello.device not in coordinator.sessions:
-                await coordinator.submit(core.Left(hello.device))
+                await coordinator.submit(events.Left(hello.device))
             raise
 
-    def _welcome(self, hello: values.Hello, recognised: core.Recognised) -> Conversation:
+    def _welcome(self, hello: values.Hello, recognised: effects.Recognised) -> Conversation:
         coordinator = self._coordinator
         # Again, for a stream that was being greeted at the same time.
         self._fence(hello.device)
@@ -130,6 +134,9 @@ class FleetService(session_pb2_grpc.FleetServiceServicer):
         if self._tls and hello.device not in _certified_names(context):
             message = f"device {hello.device!r} came with the certificate of {_certified_names(context)}"
             raise RefusedError(RefusalReason.IDENTITY_MISMATCH, message, fatal=True)
+        if self._coordinator.full:
+            message = "the coordinator's disk is full, so it cannot take note of anybody; deltas are safe on the device"
+            raise RefusedError(RefusalReason.DISK_FULL, message, retry_after_s=30)
         sessions = self._coordinator.sessions
         if len(sessions) >= self._max_devices and hello.device not in sessions:
             raise RefusedError(RefusalReason.FULL, f"{len(sessions)} devices are connected", retry_after_s=60)
@@ -200,7 +207,7 @@ class FleetService(session_pb2_grpc.FleetServiceServicer):
         if whole is None:
             return
         for effect in await self._coordinator.submit(reception.sealed(session.device, session.epoch, whole)):
-            if isinstance(effect, core.Refused):
+            if isinstance(effect, effects.Refused):
                 raise RefusedError(RefusalReason.BAD_REQUEST, effect.message)
 
     async def _subscribe(self, session: Conversation, wish: values.Subscribe) -> None:
@@ -248,7 +255,7 @@ class FleetService(session_pb2_grpc.FleetServiceServicer):
         if self._coordinator.sessions.get(session.device) is session:
             del self._coordinator.sessions[session.device]
             log.info("device gone", extra={"device": session.device})
-            await self._coordinator.submit(core.Left(session.device))
+            await self._coordinator.submit(events.Left(session.device))
 
 
 async def _first_word(requests: AsyncIterator[session_pb2.SessionRequest]) -> session_pb2.SessionRequest | None:

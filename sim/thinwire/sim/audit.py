@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from thinwire.client.outbox import SealedDelta
 from thinwire.common.codec import Limits, unpack
 from thinwire.common.values import Verdict
-from thinwire.server import core
+from thinwire.server import effects, events
 from thinwire.sim.device import Device
 from thinwire.sim.learners import WholeSteps
 from thinwire.sim.trainer import Trainer
@@ -63,15 +63,15 @@ class MassAudit(Watch):
 
     # -- what the coordinator decides --------------------------------------------------------------------------
 
-    def decided(self, world: World, event: core.Event, effects: list[core.Effect]) -> None:
+    def decided(self, world: World, event: events.Event, decided: list[effects.Effect]) -> None:
         """Book a settled delta."""
-        for effect in effects:
-            if isinstance(effect, core.Settled) and isinstance(event, core.DeltaSealed):
+        for effect in decided:
+            if isinstance(effect, effects.Settled) and isinstance(event, events.DeltaSealed):
                 self._book(world, event, effect)
-            elif isinstance(effect, core.Published):
+            elif isinstance(effect, effects.Published):
                 self._buffered_P[:] = 0.0
 
-    def _book(self, world: World, event: core.DeltaSealed, effect: core.Settled) -> None:
+    def _book(self, world: World, event: events.DeltaSealed, effect: effects.Settled) -> None:
         if effect.repeated:
             self.repeated += 1
             return
@@ -88,7 +88,7 @@ class MassAudit(Watch):
         account.settled.add(event.seq)
 
     def _weigh(self, world: World, device: str, delta_P: Mass) -> None:
-        share = world.coordinator.core.roster.share(device)
+        share = world.coordinator.core.share(device)
         self._weighted_P += share * delta_P
         self._buffered_P += share * delta_P
 

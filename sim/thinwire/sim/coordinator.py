@@ -7,15 +7,16 @@ from dataclasses import dataclass
 
 from thinwire.common import values
 from thinwire.common.values import FromCoordinator, FromDevice, RefusalReason
-from thinwire.server import core, reception
+from thinwire.server import core, effects, events, reception
 from thinwire.server.commits import CommitLog, PackedSnapshot
 from thinwire.server.feed import Feed, SnapshotWanted
+from thinwire.server.recorder import Recorder
 from thinwire.server.staging import Staging, StagingError
 from thinwire.sim.agenda import Agenda, Alarm
 from thinwire.sim.line import Call
 from thinwire.sim.scenario import Evaluation
 
-Decided = Callable[[core.Event, list[core.Effect]], None]
+Decided = Callable[[events.Event, list[effects.Effect]], None]
 
 
 @dataclass(slots=True, eq=False)
@@ -40,13 +41,15 @@ class Coordinator:
         evaluation: Evaluation | None,
     ) -> None:
         self.core, self.welcome, self.staging = decisions, welcome, staging
+        self._recorder = Recorder(decisions, None)
         model = decisions.model
         self.log = CommitLog(4 * (model.layout.size + model.buffer_layout.size))
         self.sessions: dict[str, Session] = {}
-        self.final: core.Finished | None = None
+        self.final: effects.Finished | None = None
         self._open = False
         self._agenda, self._decided, self._evaluation = agenda, decided, evaluation
-        self._alarm = Alarm(agenda, lambda: decisions.deadline, lambda: self._pass_on(core.Tick()))
+        self._alarm = Alarm(agenda, lambda: decisions.deadline, lambda: self._pass_on(events.Tick()))
+        self._pass_on(events.Started(1))
 
     # -- the ends of calls -------------------------------------------------------------------------------------
 
@@ -63,7 +66,7 @@ class Coordinator:
         for device, session in list(self.sessions.items()):
             if session.call is call:
                 del self.sessions[device]
-                self._submit(core.Left(device))
+                self._submit(events.Left(device))
 
     # -- hearing -----------------------------------------------------------------------------------------------
 
@@ -72,10 +75,11 @@ class Coordinator:
         if older is not None:
             self._refuse(older.call, RefusalReason.FENCED, "this device has opened a newer stream")
         recognised = self._submit(reception.greeted(hello, self.welcome.lineage))[0]
-        if not isinstance(recognised, core.Recognised):
-            self._submit(core.Left(hello.device))
-            self._refuse(call, RefusalReason.BAD_REQUEST, "the ledger does not know these deltas")
+        if isinstance(recognised, effects.Refused):
+            self._submit(events.Left(hello.device))
+            self._refuse(call, recognised.reason, recognised.message)
             return
+        assert isinstance(recognised, effects.Recognised)
         session = Session(Feed(hello.device, recognised.epoch), call)
         welcome = reception.welcomed(self.welcome, hello, recognised, self.log.version, self.staging)
         session.feed.tell(welcome)
@@ -104,13 +108,13 @@ class Coordinator:
         if whole is None:
             return
         for effect in self._submit(reception.sealed(session.feed.device, session.feed.epoch, whole)):
-            if isinstance(effect, core.Refused):
+            if isinstance(effect, effects.Refused):
                 self._end(session, RefusalReason.BAD_REQUEST, effect.message)
 
     def _end(self, session: Session, reason: RefusalReason, message: str) -> None:
         self._refuse(session.call, reason, message)
         self.sessions.pop(session.feed.device, None)
-        self._submit(core.Left(session.feed.device))
+        self._submit(events.Left(session.feed.device))
 
     def _refuse(self, call: Call, reason: RefusalReason, message: str) -> None:
         call.say_down(values.Refusal(reason, message))
@@ -118,42 +122,42 @@ class Coordinator:
 
     # -- deciding ----------------------------------------------------------------------------------------------
 
-    def _pass_on(self, event: core.Event) -> None:
+    def _pass_on(self, event: events.Event) -> None:
         self._submit(event)
 
-    def _submit(self, event: core.Event) -> list[core.Effect]:
-        effects = self.core.handle(event, self._agenda.now)
-        for effect in effects:
+    def _submit(self, event: events.Event) -> list[effects.Effect]:
+        decided = self._recorder.handle(event, self._agenda.now).effects
+        for effect in decided:
             self._perform(effect)
-        self._decided(event, effects)
+        self._decided(event, decided)
         self._alarm.set()
         for session in list(self.sessions.values()):
             self._pump(session)
-        return effects
+        return decided
 
-    def _perform(self, effect: core.Effect) -> None:
+    def _perform(self, effect: effects.Effect) -> None:
         match effect:
-            case core.Settled():
+            case effects.Settled():
                 word = reception.settled(effect.outcome, self.welcome.plan, self.core.model.version)
                 self._tell(effect.device, word)
-            case core.Opened():
+            case effects.Opened():
                 self._open = True
-            case core.Published():
+            case effects.Published():
                 self.log.append(effect.commit)
-            case core.Evaluate():
+            case effects.Evaluate():
                 self._evaluate(effect)
-            case core.Finished():
+            case effects.Finished():
                 self.final = effect
-            case core.Recognised() | core.Refused():
+            case effects.Recognised() | effects.Refused() | effects.Write():
                 pass  # the session that asked answers its own device
 
     def _tell(self, device: str, word: FromCoordinator) -> None:
         if device in self.sessions:
             self.sessions[device].feed.tell(word)
 
-    def _evaluate(self, effect: core.Evaluate) -> None:
+    def _evaluate(self, effect: effects.Evaluate) -> None:
         metrics = self._evaluation(effect.weights_P, effect.buffers_B) if self._evaluation else {}
-        self._agenda.soon(lambda: self._pass_on(core.Evaluated(effect.version, metrics)))
+        self._agenda.soon(lambda: self._pass_on(events.Evaluated(effect.version, metrics)))
 
     # -- speaking ----------------------------------------------------------------------------------------------
 

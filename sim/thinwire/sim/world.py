@@ -12,10 +12,11 @@ import random
 
 from thinwire.common import values
 from thinwire.common.codec import kept_of
-from thinwire.server import core
+from thinwire.server import core, effects, events
 from thinwire.server.admit import Admission
 from thinwire.server.model import GlobalModel
 from thinwire.server.staging import Staging
+from thinwire.server.state import Identity, RunState
 from thinwire.sim.agenda import Agenda
 from thinwire.sim.coordinator import Coordinator
 from thinwire.sim.device import Device
@@ -29,7 +30,7 @@ STAGED_BYTES = 256 << 20
 class Watch:
     """Looks on; override what is of interest."""
 
-    def decided(self, world: World, event: core.Event, effects: list[core.Effect]) -> None:
+    def decided(self, world: World, event: events.Event, decided: list[effects.Effect]) -> None:
         """The coordinator's core has handled an event."""
 
     def arrived(self, device: str, word: values.FromDevice | values.FromCoordinator) -> None:
@@ -63,7 +64,7 @@ class World:
             if self.agenda.quiet:
                 self._watch.moment(self)
         decided = self.coordinator.core
-        return History(tuple(self._rows), decided.reason, dict(decided.metrics))
+        return History(tuple(self._rows), decided.state.reason, dict(decided.state.metrics))
 
     # -- building ----------------------------------------------------------------------------------------------
 
@@ -78,8 +79,9 @@ class World:
             max_staleness=scenario.max_staleness,
             clip_norm=scenario.clip_norm,
         )
-        decisions = core.CoordinatorCore(scenario.rules, model, admission)
         lineage = random.Random(f"{scenario.seed} lineage").randbytes(16)
+        state = RunState(Identity(lineage=lineage, task="simulated"), model)
+        decisions = core.CoordinatorCore(scenario.rules, state, admission)
         welcome = values.Welcome(lineage, 0, "simulated", "{}", layout.hash, scenario.plan, 0)
         staging = Staging(scenario.plan.max_delta_bytes, STAGED_BYTES)
         return Coordinator(self.agenda, decisions, welcome, staging, self._note, scenario.evaluation)
@@ -103,13 +105,13 @@ class World:
 
     # -- noting ------------------------------------------------------------------------------------------------
 
-    def _note(self, event: core.Event, effects: list[core.Effect]) -> None:
-        for effect in effects:
-            if isinstance(effect, core.Published):
+    def _note(self, event: events.Event, decided: list[effects.Effect]) -> None:
+        for effect in decided:
+            if isinstance(effect, effects.Published):
                 self._rows.append(self._row(effect))
-        self._watch.decided(self, event, effects)
+        self._watch.decided(self, event, decided)
 
-    def _row(self, effect: core.Published) -> Row:
+    def _row(self, effect: effects.Published) -> Row:
         commit = effect.commit
         up_bytes = sum(device.line.up_bytes for device in self.devices)
         down_bytes = sum(device.line.down_bytes for device in self.devices)

@@ -155,6 +155,17 @@ class Evaluation(Section, frozen=True, kw_only=True):
     python: str = ""
 
 
+class State(Section, frozen=True, kw_only=True):
+    """What the coordinator keeps on disk: the journal, from which it goes on after any end, however sudden."""
+
+    # Folder; "" is $STATE_DIRECTORY or ~/.local/state/thinwire, each with /coordinator; "none" keeps nothing.
+    dir: str = ""
+    # Journal between two checkpoints; it bounds how long a restart takes.
+    checkpoint_every: Size = 128 * 2**20
+    # Journal and checkpoints kept for rollback and audit; at least the two newest checkpoints are.
+    keep: Size = 2**30
+
+
 class CoordinatorSettings(Section, frozen=True, kw_only=True):
     """Everything that the coordinator can be told."""
 
@@ -167,6 +178,7 @@ class CoordinatorSettings(Section, frozen=True, kw_only=True):
     density: Density = Density()
     aggregation: Aggregation = Aggregation()
     limits: Limits = Limits()
+    state: State = State()
     stop: Stop = Stop()
     evaluation: Evaluation = Evaluation()
     logs: Logs = Logs()

@@ -1,0 +1,72 @@
+"""The runs of one coordinator on disk: a folder each, of which the newest is alive.
+
+    STATE_DIR/0001-5f2a9c01/    journal and checkpoints of a lineage
+    STATE_DIR/0002-c3d80f42/    the lineage that a rollback or a fresh start began after it
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+from thinwire.common.disk import OsFolder
+from thinwire.common.errors import SettingsError
+
+_RUN = re.compile(r"(\d{4,})-[0-9a-f]{8}")
+_HALF = ".new"
+
+
+class Home:
+    """A state folder, held by this process alone; raise SettingsError when another one has it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._hold = OsFolder(path)
+
+    def newest(self) -> Path | None:
+        """The folder of the newest run."""
+        return newest_run(self.path)
+
+    def begin(self, lineage: bytes) -> OsFolder:
+        """A folder for a new run; it becomes one with `settle`."""
+        newest = self.newest()
+        number = int(newest.name.split("-")[0]) + 1 if newest else 1
+        path = self.path / f"{number:04d}-{lineage.hex()[:8]}{_HALF}"
+        if path.exists():
+            shutil.rmtree(path)
+        return OsFolder(path, lock=False)
+
+    def settle(self, folder: OsFolder) -> OsFolder:
+        """Make a folder that `begin` gave the newest run; what is in it must be durable."""
+        path = folder.path.with_name(folder.path.name.removesuffix(_HALF))
+        folder.path.rename(path)
+        self._hold.sync_names()
+        return OsFolder(path, lock=False)
+
+    def free_bytes(self) -> int:
+        """Bytes that can still be written here."""
+        return self._hold.free_bytes()
+
+    def close(self) -> None:
+        """Let another process have the folder."""
+        self._hold.close()
+
+
+def newest_run(path: Path) -> Path | None:
+    """The newest run below a state folder, or the folder itself when it is one."""
+    if _RUN.fullmatch(path.name):
+        return path
+    if not path.is_dir():
+        return None
+    runs = [entry for entry in path.iterdir() if entry.is_dir() and _RUN.fullmatch(entry.name)]
+    return max(runs, key=lambda run: int(run.name.split("-")[0]), default=None)
+
+
+def refuse_other_task(kept: str, wanted: str, path: Path) -> None:
+    """Raise SettingsError when a folder holds the training of another task."""
+    if kept != wanted:
+        raise SettingsError(
+            f"{path} holds a training of task {kept}, but the settings ask for {wanted}; name another state.dir, "
+            "or begin a new training in this one with: thinwire coordinator --fresh"
+        )
