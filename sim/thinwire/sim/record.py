@@ -11,7 +11,7 @@ import msgspec
 from thinwire.common.codec.header import kept_in
 from thinwire.common.history import Row
 from thinwire.common.values import Verdict
-from thinwire.server import core
+from thinwire.server import effects, events
 from thinwire.sim.world import Watch, World
 
 Seen = Callable[[Row], None]
@@ -26,19 +26,18 @@ class Recorder(Watch):
         self._seen = seen
         self._clear()
 
-    def decided(self, world: World, event: core.Event, effects: list[core.Effect]) -> None:
+    def decided(self, world: World, event: events.Event, decided: list[effects.Effect]) -> None:
         """Take down what became of a delta, a version, or a measurement."""
-        for effect in effects:
-            if isinstance(effect, core.Settled) and isinstance(event, core.DeltaSealed):
+        for effect in decided:
+            if isinstance(effect, effects.Settled) and isinstance(event, events.DeltaSealed):
                 self._settle(world, effect, event.payload)
-            elif isinstance(effect, core.Published):
+            elif isinstance(effect, effects.Published):
                 self.rows.append(self._row(world, effect))
                 self._clear()
-        if isinstance(event, core.Evaluated) and event.metrics:
+        if isinstance(event, events.Evaluated) and event.metrics:
             self._measured(event)
 
-
-    def _settle(self, world: World, effect: core.Settled, payload: bytes) -> None:
+    def _settle(self, world: World, effect: effects.Settled, payload: bytes) -> None:
         if effect.repeated:
             return
         if effect.outcome.verdict is not Verdict.ACCEPTED:
@@ -49,7 +48,7 @@ class Recorder(Watch):
         share = kept_in(payload) / world.coordinator.core.model.layout.size
         self._shares[self._group[effect.device]].append(share)
 
-    def _row(self, world: World, effect: core.Published) -> Row:
+    def _row(self, world: World, effect: effects.Published) -> Row:
         commit, lines = effect.commit, [device.line for device in world.devices]
         meters = [device.core.meter for device in world.devices]
         transfer_s = sum(meter.transfer_s for meter in meters)
@@ -70,7 +69,7 @@ class Recorder(Watch):
             checksum=f"{model.checksum:016x}",
         )
 
-    def _measured(self, event: core.Evaluated) -> None:
+    def _measured(self, event: events.Evaluated) -> None:
         # A version is measured at most a few after it was published; the newest rows are where it is found.
         for place in range(len(self.rows) - 1, -1, -1):
             if self.rows[place].version == event.version:
