@@ -22,6 +22,7 @@ TO_TRAINER: list[tuple[Any, bytes]] = [
     (frames.Pending(seq=4, buffer_bytes=1), b"sealed"),
     (frames.CommitFrame(version=4, buffer_bytes=0, through=1), bytes(range(256))),
     (frames.Rejection(seq=4, refund=True), b""),
+    (frames.Accepted(seq=4, version=5), b""),
     (frames.Replan(plan={}), b""),
     (frames.Conclude(version=9), b""),
     (frames.Stop(), b""),
