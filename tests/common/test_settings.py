@@ -6,6 +6,7 @@ import pytest
 
 from thinwire.common.errors import SettingsError
 from thinwire.common.settings import AgentSettings, CoordinatorSettings, load, loads, to_toml
+from thinwire.common.settings.algorithms import ALGORITHMS
 
 NAMED = '[device]\nname = "pi4-shed"\n'
 
@@ -37,8 +38,8 @@ def test_an_agent_needs_only_a_name() -> None:
         ("[trainning]", "trainning is no section; did you mean training?"),
         ("[density]\nUP = 0.1", "density.UP is no key; did you mean density.up?"),
         ("[density]\nqqq = 1",
-         "density.qqq is no key; known are policy, up, down, min, max, ladder, window, plateau, progress, groups,"
-         " link_aware, daily_budget, values, values_down"),
+         "density.qqq is no key; known are policy, up, down, selection, min, max, ladder, window, plateau, progress,"
+         " groups, link_aware, daily_budget, values, values_down"),
         ("[density]\nladder = 0.1",
          "density.ladder is 0.1; it must be a list of a number, above 0 and at most 1"),
         ("[density]\nladder = [0.1, 2]", "density.ladder[1] is 2; it must be a number, above 0 and at most 1"),
@@ -188,3 +189,50 @@ def test_a_file_on_disk_is_read(tmp_path: Path) -> None:
     path = tmp_path / "agent.toml"
     path.write_text(NAMED)
     assert load(path, AgentSettings, ["trainer.threads=2"]).trainer.threads == 2
+
+
+def test_a_method_by_name_sets_what_is_not_set() -> None:
+    text = '[training]\nalgorithm = "fedadam"\n[density]\nup = 0.2'
+    settings = loads(text, CoordinatorSettings, ("training.overlap=true",))
+    assert (settings.density.up, settings.density.down) == (0.2, 1.0)
+    assert (settings.training.overlap, settings.training.rebase) == (True, "at-cut")
+    assert settings.aggregation.server_optimizer == "adam"
+    assert loads(to_toml(settings), CoordinatorSettings) == settings, "what is shown is all that the name stands for"
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_every_method_expands_to_settings_that_can_be(name: str) -> None:
+    settings = loads(f'[training]\nalgorithm = "{name}"\n[aggregation]\nmin_devices = 4', CoordinatorSettings)
+    for dotted, value in ALGORITHMS[name].items():
+        section, key = dotted.split(".")
+        assert getattr(getattr(settings, section), key) == value
+    assert name != "thinwire" or settings == loads("[aggregation]\nmin_devices = 4", CoordinatorSettings)
+
+
+def test_every_name_of_a_method_is_one_that_can_be_chosen() -> None:
+    (problem,) = problems_of('[training]\nalgorithm = "fedavgg"', CoordinatorSettings)
+    choices = " or ".join(f'"{name}"' for name in ALGORITHMS)
+    assert problem == f'training.algorithm is "fedavgg"; it must be {choices}; did you mean "fedavg"?'
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[correction]\ndrift = 0.5", "above two rounds of delay"),
+        ("[correction]\ntaylor = 16", 'training.omega = "dga"'),
+        ('[training]\nomega = "eager"', "1/aggregation.min_devices"),
+        ('[training]\nomega = "sixth"',
+         'it must be "overwrite" or "eager" or "half" or "dga" or a number, at least 0 and at most 1'),
+        ("[training]\nomega = 1.5", "a number, at least 0 and at most 1"),
+        ('[correction]\nmerge = "mix"', "training.window = 1"),
+        ('[aggregation]\nmixing = "model"', "density.up = 1"),
+    ],
+)  # fmt: skip
+def test_corrections_that_cannot_work_are_refused_in_words(text: str, words: str) -> None:
+    (problem,) = problems_of(text, CoordinatorSettings)
+    assert words in problem
+
+
+def test_drift_correction_is_allowed_where_delay_is_short() -> None:
+    for text in ("[training]\nwindow = 2", "[training]\noverlap = false"):
+        assert loads(text + "\n[correction]\ndrift = 0.5", CoordinatorSettings).correction.drift == 0.5

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from thinwire.server.fold import Fold, Statistics, staleness_weight
-from thinwire.server.outer import Outer
+from thinwire.server.outer import Sgd
 from thinwire.server.roster import Roster
 
 SIZE = 8
@@ -100,14 +100,14 @@ def test_staleness_weighs_only_when_asked(kind: str, staleness: int, weight: flo
 
 def test_plain_outer_steps_are_the_update_itself() -> None:
     update = np.array([1, -2], np.float32)
-    outer = Outer(1.0, 0.0)
+    outer = Sgd(1.0, 0.0)
     assert outer.step(update) is update
     assert outer.gain == 1.0
-    assert Outer(0.5, 0.0).step(update).tolist() == [0.5, -1.0]
+    assert Sgd(0.5, 0.0).step(update).tolist() == [0.5, -1.0]
 
 
 def test_outer_momentum_multiplies_a_steady_update_by_its_gain() -> None:
-    outer = Outer(0.5, 0.9)
+    outer = Sgd(0.5, 0.9)
     assert outer.gain == pytest.approx(5.0)
     steps = [float(outer.step(np.ones(1, np.float32))[0]) for _ in range(100)]
     assert steps[:3] == pytest.approx([0.5, 0.95, 1.355])
@@ -115,7 +115,7 @@ def test_outer_momentum_multiplies_a_steady_update_by_its_gain() -> None:
 
 
 def test_outer_momentum_keeps_its_own_memory() -> None:
-    outer = Outer(1.0, 0.5)
+    outer = Sgd(1.0, 0.5)
     outer.step(np.ones(1, np.float32))[:] = 99
     assert float(outer.step(np.zeros(1, np.float32))[0]) == 0.5
 

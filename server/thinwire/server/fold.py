@@ -3,10 +3,13 @@
 With p_i the share of device i in the fleet's weight and c_i its delta, the update of a buffer B is
 
     all      sum over B of p_i c_i
+    buffer   (sum over B of p_i c_i) / (sum of p_i over B)
     covered  (sum of p_i c_i / sum of p_i over those who sent the coordinate) * (sum of p_i over B)
 
-so that both agree where every delta of the buffer covers the coordinate. Every delta carries its device's share
-whatever the size of the buffer: the buffer sets how often commits come, not how far each goes.
+so that `all` and `covered` agree where every delta of the buffer covers the coordinate. With these two every delta
+carries its device's share whatever the size of the buffer: the buffer sets how often commits come, not how far each
+goes. `buffer` is the mean that FedAvg and FedBuff take; it multiplies a delta by what the rest of the fleet weighs.
+A discount for staleness makes a delta smaller, never the others larger.
 
 With top-k and a residual, `all` keeps the books: `covered` multiplies what few devices have sent by up to the size of
 the buffer, a gain that neither omega nor the devices' residuals know of. On the activity task that cost 9 to 20 points
@@ -38,15 +41,17 @@ class Fold:
         self.denominator = denominator
         self._sum_P = np.zeros(size, np.float32)
         self._cover_P = np.zeros(size, np.float32) if denominator == "covered" else None
-        self.weight = 0.0
+        self._mean = denominator == "buffer"
+        self.weight = self.share = 0.0
         self.count = 0
 
-    def add(self, index_K: Index, value_K: Vector, weight: float) -> None:
-        """Add one delta with its device's share; the index must be strictly increasing."""
+    def add(self, index_K: Index, value_K: Vector, weight: float, share: float = 0.0) -> None:
+        """Add one delta, weighted by its device's share times what staleness leaves of it; the index must ascend."""
         add_at(self._sum_P, index_K, value_K, weight)
         if self._cover_P is not None:
             np.add.at(self._cover_P, index_K, np.float32(weight))
         self.weight += weight
+        self.share += share
         self.count += 1
 
     def close(self) -> Vector:
@@ -57,8 +62,10 @@ class Fold:
             if self.count > 1:
                 self._divide(update_P, self._cover_P)
             self._cover_P.fill(0.0)
+        if self._mean and self.share:
+            update_P /= np.float32(self.share)
         self._sum_P = np.zeros_like(update_P)
-        self.weight, self.count = 0.0, 0
+        self.weight, self.share, self.count = 0.0, 0.0, 0
         return update_P
 
     def _divide(self, update_P: Vector, cover_P: Vector) -> None:

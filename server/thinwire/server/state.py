@@ -23,6 +23,7 @@ from thinwire.common.values import Outcome, RejectReason, Verdict
 from thinwire.server import entries
 from thinwire.server.admit import Admitted, reopen
 from thinwire.server.fold import Fold, Statistics
+from thinwire.server.lateness import Lateness
 from thinwire.server.ledger import Ledger
 from thinwire.server.model import Commit, GlobalModel
 from thinwire.server.outer import outer_of
@@ -81,6 +82,7 @@ class RunState:
         self._rules: tuple[str, dict[str, float | str]] = ("all", {})
         self._in_force = self._rules
         self._outer = outer_of({})
+        self._lateness = Lateness(model.layout, {})
 
     def apply(self, entry: entries.AnyEntry, body: bytes, number: int) -> Commit | None:
         """Apply entry `number` of a journal; give the commit if it is one.
@@ -135,7 +137,8 @@ class RunState:
         outcome = Outcome(entry.seq, Verdict.ACCEPTED)
         self.ledger.settle(entry.device, entry.sha256, outcome)
         value_K = delta.value_K * np.float32(entry.clip) if entry.clip != 1.0 else delta.value_K
-        self.fold.add(delta.index_K, value_K, entry.weight)
+        index_K, value_K = self._lateness.adjusted(entry.base, delta.index_K, value_K)
+        self.fold.add(index_K, value_K, entry.weight, entry.share)
         if delta.buffers_B is not None:
             self._statistics.add(delta.buffers_B, entry.share)
         self.contributors.add(entry.device)
@@ -153,6 +156,7 @@ class RunState:
         """Close the buffer and publish the next version; raise DivergedError when there can be none."""
         folded = self.fold.count
         made = self.model.publish(*self._close(), density, code)
+        self._lateness.published(made)
         return replace(made, folded=folded, through=self.ledger.news())
 
     def evaluate(self, entry: entries.Evaluated) -> None:
@@ -171,6 +175,7 @@ class RunState:
             raise ValueError(f"commit {entry.version} folds {entry.folded} deltas, but {self.fold.count} are here")
         step_P, buffers_B = self._close()
         self.model.follow(step_P, buffers_B, commit)
+        self._lateness.published(commit)
         self.ledger.news()
         return commit
 
@@ -188,9 +193,10 @@ class RunState:
         denominator, choice = self._in_force = self._rules
         if denominator != self.fold.denominator:
             self.fold = Fold(self.model.layout.size, denominator)
-        memory = self._outer.dump()
-        self._outer = outer_of(choice)
+        memory, late = self._outer.dump(), self._lateness.dump()
+        self._outer, self._lateness = outer_of(choice), Lateness(self.model.layout, choice)
         self._outer.load(memory)
+        self._lateness.load(late)
 
     # -- checkpoints -------------------------------------------------------------------------------------------
 
@@ -201,6 +207,7 @@ class RunState:
         model = self.model
         vectors = {"weights": model.weights_P, "residual": model.residual_P, "buffers": model.buffers_B}
         vectors |= {f"outer.{name}": vector for name, vector in self._outer.dump().items()}
+        vectors |= {f"late.{name}": vector for name, vector in self._lateness.dump().items()}
         frozen = Frozen(
             identity=self.identity, layout=model.layout.to_json(), buffer_layout=model.buffer_layout.to_json(),
             version=model.version, checksum=model.checksum, phase=self.phase, reason=self.reason,
@@ -226,6 +233,10 @@ class RunState:
         state.ledger.load(frozen.ledger)
         state._rules = frozen.denominator, frozen.outer
         state._follow_rules()
-        state._outer.load({name[6:]: vector for name, vector in vectors.items() if name.startswith("outer.")})
+        state._outer.load(_named(vectors, "outer."))
+        state._lateness.load(_named(vectors, "late."))
         return state
 
+
+def _named(vectors: Mapping[str, Vector], prefix: str) -> dict[str, Vector]:
+    return {name[len(prefix) :]: vector for name, vector in vectors.items() if name.startswith(prefix)}

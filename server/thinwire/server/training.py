@@ -8,13 +8,15 @@ from thinwire.common.settings import CoordinatorSettings
 from thinwire.common.values import Plan
 from thinwire.server.admit import Admission
 from thinwire.server.core import Rules
+from thinwire.server.outer import outer_of
 from thinwire.server.policy import commit_policy
 
 
 def rules_of(settings: CoordinatorSettings, *, evaluate: bool) -> Rules:
     """The core's rules from the operator's settings."""
     a, t = settings.aggregation, settings.training
-    window = t.window if t.overlap else 1
+    # Who waits for the commit cannot put a second delta into it; who waits for the outcome can.
+    window = t.window if t.overlap or t.waits_for == "outcome" else 1
     return Rules(
         policy=commit_policy(
             a.mode, buffer=a.buffer, quorum=a.quorum, deadline_s=a.deadline, window=window
@@ -27,6 +29,12 @@ def rules_of(settings: CoordinatorSettings, *, evaluate: bool) -> Rules:
         staleness_power=a.staleness_power,
         server_learning_rate=a.server_learning_rate,
         server_momentum=a.server_momentum,
+        server_optimizer=a.server_optimizer,
+        server_momentum_every=a.server_momentum_every,
+        server_beta2=a.server_beta2,
+        server_tau=a.server_tau,
+        mixing=a.mixing,
+        taylor=settings.correction.taylor_server / (t.learning_rate * t.local_steps),
         min_devices=a.min_devices,
         max_commits=settings.stop.max_commits,
         target_accuracy=settings.stop.target_accuracy,
@@ -38,20 +46,53 @@ def rules_of(settings: CoordinatorSettings, *, evaluate: bool) -> Rules:
 
 def plan_of(settings: CoordinatorSettings) -> Plan:
     """What every device is told to do."""
-    t, a = settings.training, settings.aggregation
+    t, c = settings.training, settings.correction
     return Plan(
         local_steps=t.local_steps,
         density=settings.density.up,
         window=t.window,
-        omega=t.omega,
-        server_gain=a.server_learning_rate / (1.0 - a.server_momentum),
+        omega=omega_of(settings),
+        server_gain=gain_of(settings),
         optimizer=t.optimizer,
         learning_rate=t.learning_rate,
         momentum=t.momentum,
         values=settings.density.values,
         overlap=t.overlap,
         max_delta_bytes=settings.limits.max_delta_bytes,
+        residual=_told(c.residual, "release"),
+        taylor=c.taylor,
+        drift=c.drift,
+        drift_memory=c.drift_memory if c.drift else 0.0,
+        merge=_told(c.merge, "rebase"),
+        mix=c.mix if c.merge == "mix" else 0.0,
+        mask_momentum=t.mask_momentum,
+        proximal=t.proximal,
+        selection=_told(settings.density.selection, "top"),
+        mask_seed=settings.task.seed if settings.density.selection == "mask" else 0,
+        waits_for=_told(t.waits_for, "commit"),
+        rebase=_told(t.rebase, "at-once"),
     )
+
+
+def omega_of(settings: CoordinatorSettings) -> float:
+    """The weight of own pending work, as a number."""
+    names = {"overwrite": 0.0, "eager": 1.0 / settings.aggregation.min_devices, "half": 0.5, "dga": 1.0}
+    omega = settings.training.omega
+    return names[omega] if isinstance(omega, str) else omega
+
+
+def gain_of(settings: CoordinatorSettings) -> float:
+    """What the coordinator makes of a delta in the long run, as a multiple of the device's share of it."""
+    a = settings.aggregation
+    held = {"sync": a.quorum * a.min_devices, "buffered": float(a.buffer), "async": 1.0}[a.mode]
+    # The mean over a buffer counts a delta as if the fleet were no larger than the buffer.
+    mean = max(1.0, a.min_devices / held) if a.denominator == "buffer" else 1.0
+    choice = {"name": a.server_optimizer, "learning_rate": a.server_learning_rate, "momentum": a.server_momentum}
+    return outer_of(choice).gain * mean
+
+
+def _told(word: str, usual: str) -> str:
+    return "" if word == usual else word
 
 
 def admission_of(settings: CoordinatorSettings, layout: Layout, buffer_layout: Layout) -> Admission:

@@ -1,11 +1,13 @@
 """The coordinator's settings."""
 
-from collections.abc import Iterator
-from typing import Literal
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
 
 import msgspec
 
 from thinwire.common.errors import SettingsError
+from thinwire.common.settings.algorithms import expanded
+from thinwire.common.settings.correction import Correction
 from thinwire.common.settings.density import Density
 from thinwire.common.settings.kinds import (
     Address,
@@ -15,6 +17,7 @@ from thinwire.common.settings.kinds import (
     Decay,
     Duration,
     NotNegative,
+    Omega,
     OptionalAddress,
     Positive,
     Section,
@@ -23,7 +26,11 @@ from thinwire.common.settings.kinds import (
     ShareAboveZero,
     Size,
 )
+from thinwire.common.settings.names import shown
 from thinwire.common.settings.shared import Logs, Tls, refuse_plain_text
+
+# The drift correction harms above so many rounds of delay; a window bounds how many there can be.
+MOST_ROUNDS_OF_DRIFT = 2
 
 
 def _not_plain(value: object, key: str) -> Iterator[str]:
@@ -68,20 +75,34 @@ class TaskChoice(Section, frozen=True, kw_only=True):
 class Training(Section, frozen=True, kw_only=True):
     """How a device trains between two deltas."""
 
+    # A method by name: it sets what is not set here, for example "fedavg"; docs/algorithms.md has what each one sets.
+    algorithm: Literal[
+        "thinwire", "fedavg", "fedprox", "scaffold", "fedadam", "fedyogi", "fedasync", "fedbuff", "dga", "fedavg-topk",
+        "diloco-delayed", "dpga", "delayed-dynamic",
+    ] = "thinwire"  # fmt: skip
     # Steps of the optimiser from one delta to the next.
     local_steps: Count = 10
     # Deltas that a device may have on their way; when it is full, training goes on into the next one.
     window: Count = 8
-    # Weight of a device's own pending deltas in the model that it trains; 0.5 is stable for every delay.
-    omega: Share = 0.5
+    # Weight of a device's own pending deltas in the model that it trains: by name 0, 1/aggregation.min_devices, 1/2, 1;
+    # or a number. 1/2 is stable for every delay.
+    omega: Omega = 0.5
     # Train while deltas and commits travel; false waits for each answer.
     overlap: bool = True
+    # Without overlap, what ends the wait: the commit that has the delta in it, or the word that it is accepted.
+    waits_for: Literal["commit", "outcome"] = "commit"
+    # When commits move the working model: when they come, or not before the delta under work is cut.
+    rebase: Literal["at-once", "at-cut"] = "at-once"
     # The device's optimiser.
     optimizer: Literal["sgd", "adam"] = "sgd"
     # Its learning rate.
     learning_rate: Positive = 0.05
     # Its momentum; for "sgd".
     momentum: Decay = 0.0
+    # Clear the momentum where a delta has carried its product away (DGC's factor masking).
+    mask_momentum: bool = False
+    # Pull of each step towards the published model (FedProx's mu); 0 is off.
+    proximal: NotNegative = 0.0
 
 
 class Aggregation(Section, frozen=True, kw_only=True):
@@ -95,8 +116,11 @@ class Aggregation(Section, frozen=True, kw_only=True):
     quorum: ShareAboveZero = 0.8
     # How long a round waits for its quorum; for "sync".
     deadline: Duration = 30.0
-    # Average a coordinate over all devices, or over those that sent it; the latter enlarges what few have sent.
-    denominator: Literal["covered", "all"] = "all"
+    # Average a coordinate over all devices, over those in the buffer, or over those that sent it; the last enlarges
+    # what few have sent.
+    denominator: Literal["covered", "all", "buffer"] = "all"
+    # Add deltas as they are, or mix in the models that devices had: FedAsync's rule, which draws back to old versions.
+    mixing: Literal["delta", "model"] = "delta"
     # Devices count the same, or by how many examples they have.
     weights: Literal["uniform", "examples"] = "uniform"
     # Whether an old delta counts less.
@@ -105,10 +129,18 @@ class Aggregation(Section, frozen=True, kw_only=True):
     staleness_power: NotNegative = 0.5
     # Versions behind at which a delta is rejected.
     max_staleness: CountOrNone = 200
-    # Step of the model along the averaged delta.
+    # The coordinator's own optimiser; its gain goes into omega by itself.
+    server_optimizer: Literal["sgd", "nesterov", "adam", "yogi"] = "sgd"
+    # Its learning rate: the step of the model along the averaged delta.
     server_learning_rate: Positive = 1.0
-    # Momentum of that step.
+    # Its momentum; for "adam" and "yogi" beta1.
     server_momentum: Decay = 0.0
+    # Commits from one step of the momentum to the next; above 1 it is delayed Nesterov; for "nesterov".
+    server_momentum_every: Count = 1
+    # Memory of the squares; for "adam" and "yogi".
+    server_beta2: Decay = 0.99
+    # What is added to their root, and so the scale below which updates shrink; for "adam" and "yogi".
+    server_tau: Positive = 0.001
     # Longest Euclidean norm of a delta; longer ones are scaled down; 0 is off.
     clip_norm: NotNegative = 0.0
     # Training starts when so many devices have subscribed.
@@ -175,6 +207,7 @@ class CoordinatorSettings(Section, frozen=True, kw_only=True):
     # Tasks of your own, id = "module:Class"; built-in ones are always known.
     tasks: dict[str, ClassPath] = msgspec.field(default_factory=dict)
     training: Training = Training()
+    correction: Correction = Correction()
     density: Density = Density()
     aggregation: Aggregation = Aggregation()
     limits: Limits = Limits()
@@ -183,10 +216,46 @@ class CoordinatorSettings(Section, frozen=True, kw_only=True):
     evaluation: Evaluation = Evaluation()
     logs: Logs = Logs()
 
+    @classmethod
+    def prepared(cls, table: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The file's tables, with what `training.algorithm` stands for."""
+        return expanded(table)
+
     def __post_init__(self) -> None:
         refuse_plain_text("listen", self.listen.address, self.tls, self.listen.insecure)
+        problems = tuple(self._problems())
+        if problems:
+            raise SettingsError(*problems)
         if self.stop.target_accuracy and not self.evaluation.enabled:
             raise SettingsError(
                 f"stop.target_accuracy is {self.stop.target_accuracy}, but nothing measures accuracy;"
                 " set evaluation.enabled = true, or stop.target_accuracy = 0"
+            )
+
+    def _problems(self) -> Iterator[str]:
+        t, c, a = self.training, self.correction, self.aggregation
+        if t.omega == "eager" and a.min_devices < 2:
+            yield (
+                'training.omega is "eager", which is 1/aggregation.min_devices, and that is 1;'
+                " set it to the number of devices that take part"
+            )
+        if c.drift and t.overlap and t.window > MOST_ROUNDS_OF_DRIFT:
+            yield (
+                f"correction.drift is {c.drift} with training.window = {t.window}; above two rounds of delay it drives"
+                " devices apart: set training.window to at most 2, or training.overlap = false, or correction.drift = 0"
+            )
+        if c.taylor and t.omega not in ("dga", 1.0):
+            yield (
+                f'correction.taylor is {c.taylor} with training.omega = {shown(t.omega)}; it takes own work in full:'
+                ' set training.omega = "dga", or correction.taylor = 0'
+            )
+        if c.merge == "mix" and t.window > 1:
+            yield (
+                f'correction.merge is "mix" with training.window = {t.window}; mixing has no place for a second delta'
+                " under way: set training.window = 1"
+            )
+        if a.mixing == "model" and self.density.up < 1:
+            yield (
+                f'aggregation.mixing is "model" with density.up = {self.density.up}; a model is mixed whole:'
+                " set density.up = 1, or aggregation.mixing = \"delta\""
             )

@@ -22,6 +22,8 @@ class Density(Section, frozen=True, kw_only=True):
     up: ShareAboveZero = 0.05
     # Share of the parameters in a commit, coordinator to devices; other policies keep its ratio to `up`.
     down: ShareAboveZero = 0.1
+    # Which they are: the largest, or a mask that all devices draw from one seed, so that no position travels.
+    selection: Literal["top", "mask"] = "top"
     # Lowest density that a policy may come to; for all but "fixed", and for link_aware.
     min: ShareAboveZero = 0.01
     # And highest.

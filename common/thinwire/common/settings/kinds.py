@@ -6,7 +6,8 @@ schema too.
 """
 
 import enum
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -47,5 +48,14 @@ OptionalAddress = Annotated[str, _form(Form.OPTIONAL_ADDRESS)]
 ClassPath = Annotated[str, _form(Form.CLASS_PATH)]
 
 
+# The weight of own pending work, by name or as a number.
+Omega = Literal["overwrite", "eager", "half", "dga"] | Share
+
+
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The base of every section; what is read once does not change afterwards."""
+
+    @classmethod
+    def prepared(cls, table: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The tables of a file, before they are read: a place for what stands for several keys."""
+        return table

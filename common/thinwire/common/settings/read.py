@@ -68,7 +68,7 @@ def parse(text: str, overrides: Sequence[str] = (), origin: str = "settings") ->
 def read_table(table: Mapping[str, Any], kind: type[_S], origin: str, prefix: str = "") -> _S:
     """Read tables as settings of `kind`; keys are called `prefix` + their name in problems."""
     problems: list[str] = []
-    settings = _read_section(table, kind, prefix, problems)
+    settings = _read_section(kind.prepared(table), kind, prefix, problems)
     if settings is None or problems:
         raise SettingsError(*problems).located(origin)
     return settings

@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from msgspec import Meta
 
@@ -21,6 +21,8 @@ _BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 def read_value(value: Any, hint: Any, key: str, problems: list[str]) -> Any:
     """The value as the struct wants it; what is wrong with it goes to `problems`."""
     kind, metas = _unwrap(hint)
+    if get_origin(kind) is Union:
+        return _read_either(value, hint, key, problems)
     if get_origin(kind) is dict:
         return _read_table(value, get_args(kind)[1], key, problems)
     if get_origin(kind) is Literal:
@@ -38,6 +40,8 @@ def read_value(value: Any, hint: Any, key: str, problems: list[str]) -> Any:
 def allowed(hint: Any) -> str:
     """What a value may be, in words."""
     kind, metas = _unwrap(hint)
+    if get_origin(kind) is Union:
+        return " or ".join(map(allowed, get_args(kind)))
     if get_origin(kind) is Literal:
         return " or ".join(shown(choice) for choice in get_args(kind))
     if get_origin(kind) is dict:
@@ -115,6 +119,16 @@ def _read_table(value: Any, item_hint: Any, key: str, problems: list[str]) -> An
     if item_hint is object:
         return value
     return {name: read_value(item, item_hint, f"{key}.{name}", problems) for name, item in value.items()}
+
+
+def _read_either(value: Any, hint: Any, key: str, problems: list[str]) -> Any:
+    for choice in get_args(hint):
+        found: list[str] = []
+        read = read_value(value, choice, key, found)
+        if not found:
+            return read
+    problems.append(f"{key} is {shown(value)}; it must be {allowed(hint)}")
+    return None
 
 
 def _read_choice(value: Any, hint: Any, key: str, problems: list[str]) -> Any:
