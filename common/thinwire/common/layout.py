@@ -7,6 +7,7 @@ made for another model are refused before they are decoded.
     [["conv.weight", [16, 3, 3, 3], "float32"], ["conv.bias", [16], "float32"], ...]      (without spaces, ASCII)
 """
 
+import functools
 import hashlib
 import json
 import math
@@ -72,7 +73,7 @@ class Layout:
     @property
     def hash(self) -> bytes:
         """The 8 bytes by which deltas and commits name this layout."""
-        return hashlib.sha256(self.to_json().encode("ascii")).digest()[:8]
+        return _hash(self)
 
     def to_json(self) -> str:
         """Write the one canonical text of this layout."""
@@ -91,6 +92,12 @@ class Layout:
         if not isinstance(rows, list) or len(rows) > MAX_TENSORS:
             raise ValueError(f"a layout must be a list of at most {MAX_TENSORS} tensors")
         return cls(tuple(_tensor(row) for row in rows))
+
+
+@functools.lru_cache(maxsize=64)
+def _hash(layout: Layout) -> bytes:
+    # Every blob is held against it; a layout never changes, so it is worked out once.
+    return hashlib.sha256(layout.to_json().encode("ascii")).digest()[:8]
 
 
 def _tensor(row: object) -> TensorSpec:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import operator
+from collections.abc import Callable
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
-
-from google.protobuf.message import Message
 
 from thinwire.common import values
 from thinwire.v1 import session_pb2
@@ -41,6 +41,7 @@ BOUNDS = {
 DEFAULT_BOUND = 1024
 
 V = TypeVar("V")
+_Reader = Callable[[Any], Any]
 
 
 class WireError(ValueError):
@@ -90,31 +91,53 @@ def _fill(message: Any, value: Any) -> None:
         if isinstance(content, tuple):
             for item in content:
                 _fill(getattr(message, name).add(), item)
-        elif dataclasses.is_dataclass(content):
+        elif type(content) in _FIELDS:
             _fill(getattr(message, name), content)
         elif content is not None:
             setattr(message, name, content)
 
 
-def _read(message: Message, cls: type[V]) -> V:
-    return cls(**{name: _read_field(message, name, kind) for name, kind in _FIELDS[cls].items()})
+def _read(message: Any, cls: type[V]) -> V:
+    return cls(*[read(message) for read in _READERS[cls]])
 
 
-def _read_field(message: Message, name: str, kind: Any) -> Any:
-    content = getattr(message, name)
+def _reader(name: str, kind: Any) -> _Reader:
+    """What takes one field out of a message. The type is looked at once, not for every chunk."""
     if get_origin(kind) is tuple:
-        _bound(name, len(content))
-        return tuple(_read(item, get_args(kind)[0]) for item in content)
+        return _list_reader(name, get_args(kind)[0])
     optional = next((arg for arg in get_args(kind) if dataclasses.is_dataclass(arg)), None)
     if optional is not None:
-        return _read(content, optional) if message.HasField(name) else None  # type: ignore[arg-type]  # a class
+        cls: Any = optional
+        return lambda message: _read(getattr(message, name), cls) if message.HasField(name) else None
     if dataclasses.is_dataclass(kind):
-        return _read(content, kind)  # type: ignore[arg-type]  # a class
-    if isinstance(content, str | bytes):
-        _bound(name, len(content))
+        whole: Any = kind
+        return lambda message: _read(getattr(message, name), whole)
+    if kind is str or kind is bytes:
+        return _bounded_reader(name)
     if isinstance(kind, type) and issubclass(kind, enum.IntEnum):
-        return _member(kind, name, content)
-    return content
+        return lambda message: _member(kind, name, getattr(message, name))
+    return operator.attrgetter(name)
+
+
+def _list_reader(name: str, item: Any) -> _Reader:
+    def read(message: Any) -> tuple[Any, ...]:
+        content = getattr(message, name)
+        _bound(name, len(content))
+        return tuple(_read(one, item) for one in content)
+
+    return read
+
+
+def _bounded_reader(name: str) -> _Reader:
+    limit = BOUNDS.get(name, DEFAULT_BOUND)
+
+    def read(message: Any) -> Any:
+        content = getattr(message, name)
+        if len(content) > limit:
+            _bound(name, len(content))
+        return content
+
+    return read
 
 
 def _bound(name: str, length: int) -> None:
@@ -140,4 +163,7 @@ _FIELDS: dict[type, dict[str, Any]] = {
     cls: _hints(cls)
     for cls in vars(values).values()
     if isinstance(cls, type) and dataclasses.is_dataclass(cls)
+}
+_READERS: dict[type, list[_Reader]] = {
+    cls: [_reader(name, kind) for name, kind in fields.items()] for cls, fields in _FIELDS.items()
 }

@@ -21,29 +21,37 @@ class Roster:
 
     def __init__(self) -> None:
         self.members: dict[str, Member] = {}
+        # Kept as they change: counting a thousand devices for every delta of each would take longer than folding it.
+        self._live = self._weight = 0
 
     def enrol(self, device: str, examples: int) -> None:
         """The device takes part, or has another number of examples than before."""
+        member = self.members.get(device)
+        # Shares are told in other threads while devices join: one change, never a sum that lacks somebody.
+        self._weight += max(1, examples) - (max(1, member.examples) if member else 0)
         self.members.setdefault(device, Member(examples)).examples = examples
 
     def join(self, device: str) -> None:
         """The device trains (again)."""
+        self._live += not self.members[device].live
         self.members[device].live = True
 
     def leave(self, device: str) -> None:
         """The device's stream is gone; its share stays, for it will come back."""
         if device in self.members:
+            self._live -= self.members[device].live
             self.members[device].live = False
 
     @property
     def live(self) -> int:
         """Devices with an open subscription."""
-        return sum(member.live for member in self._all())
+        return self._live
 
     def share(self, device: str, *, by_examples: bool) -> float:
         """p_i: what the device's deltas count for, of 1."""
-        total = sum(_weigh(member, by_examples) for member in self._all())
-        return _weigh(self.members[device], by_examples) / total
+        if not by_examples:
+            return 1 / len(self.members)
+        return max(1, self.members[device].examples) / self._weight
 
     def dump(self) -> list[tuple[str, int, int, int]]:
         """Every member: device, examples, accepted, rejected."""
@@ -52,12 +60,6 @@ class Roster:
     def load(self, rows: Iterable[tuple[str, int, int, int]]) -> None:
         """Go on from what another roster dumped; nobody is back yet."""
         for device, examples, accepted, rejected in rows:
-            self.members[device] = Member(examples, accepted=accepted, rejected=rejected)
-
-    def _all(self) -> list[Member]:
-        # A copy, made in one step: status is read in other threads than the one in which devices join.
-        return list(self.members.values())
-
-
-def _weigh(member: Member, by_examples: bool) -> int:
-    return max(1, member.examples) if by_examples else 1
+            self.enrol(device, examples)
+            member = self.members[device]
+            member.accepted, member.rejected = accepted, rejected

@@ -45,6 +45,8 @@ class Coordinator:
         model = decisions.model
         self.log = CommitLog(4 * (model.layout.size + model.buffer_layout.size))
         self.sessions: dict[str, Session] = {}
+        self._by_call: dict[Call, Session] = {}
+        self._told: list[Session] = []  # sessions with a word that waits
         self.final: effects.Finished | None = None
         self._open = False
         self._agenda, self._decided, self._evaluation = agenda, decided, evaluation
@@ -55,24 +57,24 @@ class Coordinator:
 
     def heard(self, call: Call, word: FromDevice) -> None:
         """A device's word came in."""
-        session = next((s for s in self.sessions.values() if s.call is call), None)
         if isinstance(word, values.Hello):
             self._greet(call, word)
-        elif session is not None:
+        elif (session := self._by_call.get(call)) is not None:
             self._hear(session, word)
 
     def closed(self, call: Call) -> None:
         """A stream is gone; one that was fenced has left no session here."""
-        for device, session in list(self.sessions.items()):
-            if session.call is call:
-                del self.sessions[device]
-                self._submit(events.Left(device))
+        session = self._by_call.get(call)
+        if session is not None:
+            self._forget(session)
+            self._submit(events.Left(session.feed.device))
 
     # -- hearing -----------------------------------------------------------------------------------------------
 
     def _greet(self, call: Call, hello: values.Hello) -> None:
-        older = self.sessions.pop(hello.device, None)
+        older = self.sessions.get(hello.device)
         if older is not None:
+            self._forget(older)
             self._refuse(older.call, RefusalReason.FENCED, "this device has opened a newer stream")
         recognised = self._submit(reception.greeted(hello, self.welcome.lineage))[0]
         if isinstance(recognised, effects.Refused):
@@ -83,7 +85,7 @@ class Coordinator:
         session = Session(Feed(hello.device, recognised.epoch), call)
         welcome = reception.welcomed(self.welcome, hello, recognised, self.log.version, self.staging)
         session.feed.tell(welcome)
-        self.sessions[hello.device] = session
+        self.sessions[hello.device] = self._by_call[call] = session
         self._pump(session)
 
     def _hear(self, session: Session, word: FromDevice) -> None:
@@ -113,8 +115,12 @@ class Coordinator:
 
     def _end(self, session: Session, reason: RefusalReason, message: str) -> None:
         self._refuse(session.call, reason, message)
-        self.sessions.pop(session.feed.device, None)
+        self._forget(session)
         self._submit(events.Left(session.feed.device))
+
+    def _forget(self, session: Session) -> None:
+        self.sessions.pop(session.feed.device, None)
+        self._by_call.pop(session.call, None)
 
     def _refuse(self, call: Call, reason: RefusalReason, message: str) -> None:
         call.say_down(values.Refusal(reason, message))
@@ -131,9 +137,18 @@ class Coordinator:
             self._perform(effect)
         self._decided(event, decided)
         self._alarm.set()
-        for session in list(self.sessions.values()):
-            self._pump(session)
+        self._pump_all(decided)
         return decided
+
+    def _pump_all(self, decided: list[effects.Effect]) -> None:
+        # Only what concerns every device has every session looked at: else a thousand devices cost a million looks.
+        if any(isinstance(effect, effects.Opened | effects.Published | effects.Finished) for effect in decided):
+            concerned = list(self.sessions.values())
+        else:
+            concerned = [session for session in self._told if self._by_call.get(session.call) is session]
+        self._told.clear()
+        for session in concerned:
+            self._pump(session)
 
     def _perform(self, effect: effects.Effect) -> None:
         match effect:
@@ -154,6 +169,7 @@ class Coordinator:
     def _tell(self, device: str, word: FromCoordinator) -> None:
         if device in self.sessions:
             self.sessions[device].feed.tell(word)
+            self._told.append(self.sessions[device])
 
     def _evaluate(self, effect: effects.Evaluate) -> None:
         metrics = self._evaluation(effect.weights_P, effect.buffers_B) if self._evaluation else {}
