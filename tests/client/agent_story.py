@@ -6,10 +6,23 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from thinwire.client.core import AgentCore
-from thinwire.client.effects import Dial, Effect, Send, Tell
-from thinwire.client.events import Closed, Event, Opened, Received, Tick, TrainerLost, TrainerSaid
+from thinwire.client.effects import Dial, Effect, Flush, Persist, Recover, Send, Tell
+from thinwire.client.events import (
+    Closed,
+    DiskRefused,
+    Event,
+    Opened,
+    Persisted,
+    Received,
+    Recovered,
+    Tick,
+    TrainerLost,
+    TrainerSaid,
+)
+from thinwire.client.store import Store
 from thinwire.common import frames
 from thinwire.common.backoff import Backoff
+from thinwire.common.errors import DiskError
 from thinwire.common.values import (
     CommitChunk,
     CommitHeader,
@@ -23,6 +36,7 @@ from thinwire.common.values import (
     Verdict,
     Welcome,
 )
+from thinwire.sim.disk import SimFolder
 
 E = TypeVar("E")
 W = TypeVar("W")
@@ -36,15 +50,58 @@ class Story:
 
     leave_when_finished: bool = False
     now: float = 0.0
+    residual_every: int = 30
+    folder: SimFolder = field(default_factory=lambda: SimFolder("device", random.Random(1)))
+    store: Store = field(init=False)
     core: AgentCore = field(init=False)
 
     def __post_init__(self) -> None:
+        self.boot()
+
+    def boot(self) -> None:
+        """Start an agent on what is in the folder."""
+        self.store = Store(self.folder)
         self.core = AgentCore(
-            "watch-1", "test", random.Random(1), Backoff(), leave_when_finished=self.leave_when_finished
+            "watch-1",
+            "test",
+            random.Random(1),
+            Backoff(),
+            self.store.restored,
+            leave_when_finished=self.leave_when_finished,
+            residual_every=self.residual_every,
         )
 
+    def lose_power(self) -> None:
+        """Every process is gone, with all that was not synced; then the agent starts again."""
+        self.folder.crash(power=True)
+        self.boot()
+
     def happens(self, event: Event) -> list[Effect]:
-        return self.core.handle(event, self.now)
+        """One event, and what the disk answers; what a trainer is told of its predecessor is told by the store."""
+        effects: list[Effect] = []
+        for effect in self.core.handle(event, self.now):
+            effects.append(effect)
+            match effect:
+                case Persist() | Flush():
+                    effects += self._write(effect)
+                case Recover():
+                    recovery = self.store.recover()
+                    effects += [Tell(frame, body) for frame, body in recovery.told]
+                    effects += self.happens(Recovered(recovery.forgotten_cuts, recovery.problem))
+                case _:
+                    pass
+        return effects
+
+    def _write(self, effect: Persist | Flush) -> list[Effect]:
+        try:
+            if isinstance(effect, Persist):
+                self.store.keep(effect.record, effect.body)
+            else:
+                self.store.flush()
+        except DiskError as error:
+            return self.happens(DiskRefused(str(error)))
+        synced = isinstance(effect, Flush) or effect.record.synced
+        return self.happens(Persisted()) if synced else []
 
     def wait(self) -> list[Effect]:
         """Until its deadline."""

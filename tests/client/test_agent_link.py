@@ -125,7 +125,7 @@ def test_another_training_voids_what_was_sealed_and_starts_anew(story: Story, ot
     assert the(effects, StopTrainer)
     assert one(the(effects, StartTrainer)).next_seq == 1
     assert not words(effects, DeltaChunk)
-    assert story.core.abandoned == 2
+    assert story.core.custody.abandoned == 2
 
 
 def test_what_the_stopped_trainer_still_said_is_not_taken_for_the_new_training(story: Story) -> None:

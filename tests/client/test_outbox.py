@@ -42,16 +42,29 @@ def test_chunks_are_the_rest_of_the_bytes_in_order(size: int, received: int) -> 
 
 def test_the_identity_is_the_hash_of_the_bytes() -> None:
     outbox = full(1)
+    outbox.keep()
     assert outbox.identities() == (Sealed(1, hashlib.sha256(b"delta").digest()),)
+
+
+def test_what_is_not_kept_is_carried_but_neither_sent_nor_spoken_of() -> None:
+    outbox = full(1)
+    assert numbers(outbox.keep()) == [1]
+    outbox.add(sealed(2))
+    assert (numbers(outbox.unsettled()), len(outbox.identities()), outbox.kept_through) == ([1], 1, 1)
+    assert numbers(outbox.pending()) == [1, 2]
+    assert numbers(outbox.keep()) == [2]
+    assert numbers(outbox.unsettled()) == [1, 2]
 
 
 def test_an_accepted_delta_is_pending_until_the_base_holds_it() -> None:
     outbox = full(1, 2, 3)
+    outbox.keep()
     outbox.accept(2)
     assert numbers(outbox.unsettled()) == [1, 3]
     assert numbers(outbox.pending()) == [1, 2, 3]
-    outbox.include(2)
+    assert outbox.include(2)
     assert numbers(outbox.pending()) == [3]
+    assert not outbox.include(2), "no news"
 
 
 def test_an_outcome_for_what_is_gone_is_no_news() -> None:
@@ -64,25 +77,23 @@ def test_an_outcome_for_what_is_gone_is_no_news() -> None:
 
 def test_a_rejected_delta_is_neither_sent_nor_carried() -> None:
     outbox = full(1, 2)
-    dropped = outbox.drop(1)
-    assert dropped is not None
+    assert outbox.drop(1) is not None
     assert numbers(outbox.pending()) == [2]
-    outbox.owed.append(dropped)
-    assert numbers(outbox.pay()) == [1]
-    assert outbox.pay() == []
+    assert outbox.settled_through == 1
 
 
 def test_numbers_go_on_after_what_was_sealed() -> None:
     outbox = full(1, 2)
     outbox.include(2)
     assert outbox.next_seq == 3
+    assert Outbox(sealed=7).next_seq == 8
 
 
-def test_another_training_counts_from_one() -> None:
-    outbox = full(1, 2)
-    outbox.owed.append(sealed(9))
-    assert outbox.void() == 2
-    assert (outbox.next_seq, outbox.pending(), outbox.pay()) == (1, [], [])
+def test_only_what_has_no_outcome_is_undecided() -> None:
+    outbox = full(1, 2, 3)
+    outbox.accept(1)
+    outbox.drop(2)
+    assert outbox.undecided == 1
 
 
 @pytest.mark.parametrize("through", [0, 5])

@@ -1,22 +1,72 @@
-"""Where a snapshot waits: a folder that may not be there, and may not be made."""
+"""Where a snapshot waits: half of one outlives the agent, and goes on where it stopped."""
 
-from pathlib import Path
+import hashlib
+import random
 
 import pytest
 
-from thinwire.client.intake import SnapshotSlice
+from thinwire.client.intake import IntakeError, SnapshotIntake, SnapshotSlice
 from thinwire.client.spool import Spool
-from thinwire.common.errors import SettingsError
+from thinwire.common.values import SnapshotChunk, SnapshotHeader
+from thinwire.sim.disk import SimFolder
+
+PACKED = bytes(range(256)) * 40
+HEADER = SnapshotHeader(len(PACKED), hashlib.sha256(PACKED).digest(), 3)
 
 
-def test_a_folder_that_cannot_be_made_is_a_setting_that_is_wrong(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("in the way")
-    with pytest.raises(SettingsError, match=r"state\.dir is .*cannot be made: Not a directory"):
-        Spool(str(tmp_path / "file" / "state"))
+@pytest.fixture
+def folder() -> SimFolder:
+    return SimFolder("device", random.Random(1))
 
 
-def test_slices_become_one_file_and_a_new_snapshot_begins_anew(tmp_path: Path) -> None:
-    spool = Spool(str(tmp_path))
+def slice_of(data: bytes, *, begins: bool) -> SnapshotSlice:
+    return SnapshotSlice(1, data, begins, False, HEADER)
+
+
+def receive(folder: SimFolder, start: int, end: int) -> tuple[Spool, SnapshotIntake]:
+    spool = Spool(folder)
+    intake = spool.resume()
+    for offset in range(start, end, 1000):
+        header = HEADER if offset == start else None
+        data = PACKED[offset : min(offset + 1000, end)]
+        spool.write(intake.take(SnapshotChunk(9, offset, data, header)))
+    return spool, intake
+
+
+def test_slices_become_one_file_and_a_new_snapshot_begins_anew(folder: SimFolder) -> None:
+    spool = Spool(folder)
     for data, begins in ((b"old", True), (b"ne", True), (b"w", False)):
-        spool.write(SnapshotSlice(1, data, begins, False, 0))
-    assert Path(spool.finish()).read_bytes() == b"new"
+        spool.write(slice_of(data, begins=begins))
+    assert folder.read(spool.finish()) == b"new"
+    assert spool.resume().received_bytes == 0
+
+
+def test_the_next_agent_goes_on_where_this_one_stopped(folder: SimFolder) -> None:
+    receive(folder, 0, 7300)
+    folder.crash(power=False)
+    assert (Spool(folder).resume().version, Spool(folder).resume().received_bytes) == (9, 7300)
+    spool, _ = receive(folder, 7300, len(PACKED))
+    assert folder.read(spool.finish()) == PACKED
+
+
+def test_what_a_power_cut_left_of_it_is_never_taken_for_the_whole() -> None:
+    went_on = 0
+    for seed in range(40):
+        folder = SimFolder("device", random.Random(seed))
+        receive(folder, 0, 7300)
+        folder.crash(power=True)
+        received = Spool(folder).resume().received_bytes
+        try:
+            spool, _ = receive(folder, received, len(PACKED))
+        except IntakeError:
+            continue
+        went_on += received > 0
+        assert folder.read(spool.finish()) == PACKED
+    assert went_on > 0
+
+
+def test_a_whole_one_that_no_trainer_has_taken_is_removed(folder: SimFolder) -> None:
+    spool, _ = receive(folder, 0, len(PACKED))
+    whole = spool.finish()
+    Spool(folder)
+    assert whole not in folder.names()

@@ -104,7 +104,13 @@ def test_a_file_whose_half_append_cannot_be_taken_back_takes_no_more(
     def fail(*_: object) -> int:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    monkeypatch.setattr(os, "write", fail)
+    write, calls = os.write, []
+
+    def half(handle: int, data: memoryview) -> int:
+        calls.append(len(data))
+        return write(handle, data[:2]) if len(calls) == 1 else fail()
+
+    monkeypatch.setattr(os, "write", half)
     monkeypatch.setattr(os, "ftruncate", fail)
     with pytest.raises(DiskError, match="Input/output"):
         file.append(b"lost")

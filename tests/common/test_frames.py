@@ -20,6 +20,10 @@ TO_TRAINER: list[tuple[Any, bytes]] = [
     ),
     (frames.Base(path="/tmp/x", version=3, through=2), b""),
     (frames.Pending(seq=4, buffer_bytes=1), b"sealed"),
+    (frames.Restore(file="residual-1", crc=5), b""),
+    (frames.Mask(seq=4, buffer_bytes=1), b"sealed"),
+    (frames.Refund(seq=4, buffer_bytes=1), b"sealed"),
+    (frames.SaveResidual(file="residual-2", generation=2, refunds=1), b""),
     (frames.CommitFrame(version=4, buffer_bytes=0, through=1), bytes(range(256))),
     (frames.Rejection(seq=4, refund=True), b""),
     (frames.Accepted(seq=4, version=5), b""),
@@ -30,6 +34,7 @@ TO_TRAINER: list[tuple[Any, bytes]] = [
 FROM_TRAINER: list[tuple[Any, bytes]] = [
     (frames.Ready(layout_hash="00", parameters=5, examples=1), b""),
     (frames.SealedFrame(seq=1, buffer_bytes=0, steps=10, loss=0.5), b"delta"),
+    (frames.ResidualSaved(generation=2, seals=4, refunds=1, file_bytes=20, crc=5), b""),
     (frames.Applied(version=1), b""),
     (frames.Desync(version=1, reason="gap"), b""),
     (

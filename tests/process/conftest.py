@@ -94,7 +94,10 @@ class Processes:
 
     def agent(self, address: str, *sets: str, name: str = "device") -> Running:
         """Start an agent."""
-        chosen = (f'coordinator.address="{address}"', f'device.name="{name}"', 'link.backoff_cap="2s"', TASK, *sets)
+        folder = f'state.dir="{self.folder / "state" / name}"'
+        chosen = (
+            f'coordinator.address="{address}"', f'device.name="{name}"', 'link.backoff_cap="2s"', folder, TASK, *sets
+        )  # fmt: skip
         return self._start(name, "-m", "thinwire.cli", "agent", *options(chosen))
 
     def coordinator(self, address: str, *sets: str) -> Running:

@@ -137,7 +137,7 @@ def test_a_trainer_that_dies_takes_only_what_was_not_sealed(small_chunks: None) 
     audit = Notes()
     world = World(fleet(7, trainer_losses=losses, trainer_start_s=2.0), audit)
     world.run(until=150.0)
-    assert sum(device.core.trainer_restarts for device in world.devices) == 14
+    assert sum(device.core.seat.restarts for device in world.devices) == 14
     assert all(np.abs(audit.account(device.name).forgotten_P).sum() > 0 for device in world.devices)
 
 

@@ -21,6 +21,7 @@ from thinwire.bench.rows import Row, at_most
 from thinwire.server.evaluator import ModelDescription
 
 TASK = 'tasks.line="thinwire.bench.line:Line"'
+QUIET = ('state.dir="none"', 'logs.level="error"')
 IDLE_TARGET_MB, SNAPSHOT_TARGET_MB, TRAFFIC_TARGET = 60.0, 80.0, 120.0
 SNAPSHOT_SHAPE = (3500, 3950)  # 55 MB of random values, of which zstd leaves 51
 PATIENCE_S = 120.0
@@ -63,7 +64,7 @@ async def snapshot_rows() -> list[Row]:
 
 @contextmanager
 def _agent(served: Serving, *sets: str) -> Iterator[subprocess.Popen[bytes]]:
-    chosen = (f'coordinator.address="{served.address}"', 'device.name="device"', TASK, 'logs.level="error"', *sets)
+    chosen = (f'coordinator.address="{served.address}"', 'device.name="device"', TASK, *QUIET, *sets)
     options = [option for setting in chosen for option in ("--set", setting)]
     process = subprocess.Popen([sys.executable, "-m", "thinwire.cli", "agent", *options], stdin=subprocess.DEVNULL)
     try:

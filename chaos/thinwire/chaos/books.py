@@ -130,6 +130,9 @@ class _Copy:
     def remove(self, name: str) -> None:
         del self._files[name]
 
+    def rename(self, name: str, to: str) -> None:
+        self._files[to] = self._files.pop(name)
+
     def replace(self, name: str, parts: Iterable[bytes]) -> None:
         self._files[name] = b"".join(parts)
 

@@ -1,4 +1,4 @@
-"""The core set in asyncio: events go to it one at a time, its effects go to the link, the trainer and the spool."""
+"""The core set in asyncio: events go to it one at a time, its effects go to the link, the trainer and the disk."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from thinwire.client.intake import SnapshotSlice
 from thinwire.client.link import GrpcLink
 from thinwire.client.metrics import AgentMetrics
 from thinwire.client.sockets import WireMeter, resident_bytes
-from thinwire.client.spool import Spool
+from thinwire.client.state import State
 from thinwire.client.trainer import TrainerProcess
 from thinwire.common import frames
-from thinwire.common.errors import TaskError
+from thinwire.common.errors import DiskError, SyncError, TaskError
 from thinwire.common.exits import Exit
 from thinwire.common.values import FromCoordinator, Report
 
@@ -29,15 +29,9 @@ class Agent:
     """One device, alive."""
 
     def __init__(
-        self, decisions: core.AgentCore, link: GrpcLink, spool: Spool, meter: WireMeter, metrics: AgentMetrics
+        self, decisions: core.AgentCore, link: GrpcLink, state: State, meter: WireMeter, metrics: AgentMetrics
     ) -> None:
-        self.core, self._link, self._spool, self._meter, self._metrics = (
-            decisions,
-            link,
-            spool,
-            meter,
-            metrics,
-        )
+        self.core, self._link, self._state, self._meter, self._metrics = decisions, link, state, meter, metrics
         self.trainer: TrainerProcess | None = None
         self._events: asyncio.Queue[events.Event] = asyncio.Queue()
         self._talk: asyncio.Task[None] | None = None
@@ -50,14 +44,15 @@ class Agent:
         try:
             while self._quit is None:
                 await self._handle(await self._next_event())
-            await self._say_farewell()
+            if self._quit is not core.LEAVING:
+                await self._say_farewell()
             return self._quit
         finally:
             metering.cancel()
             await self._end_talk()
             await trainer.stop()
             await self._link.close()
-            self._spool.close()
+            self._state.close()
 
     def hear(self, event: events.Event) -> None:
         """Queue what the trainer or the link has to say."""
@@ -74,21 +69,28 @@ class Agent:
         self._metrics.connected.set(self.core.live)
         self._metrics.pending.set(len(self.core.outbox.pending()))
         for effect in decided:
-            if self._quit is None:
-                await self._perform(effect)
+            if self._quit is not None:
+                return
+            answer = await self._perform(effect)
+            if answer is not None:
+                # What the disk said comes before anything else that may have happened meanwhile.
+                await self._handle(answer)
 
-    async def _perform(self, effect: effects.Effect) -> None:  # noqa: C901  # one flat table of effects
+    async def _perform(self, effect: effects.Effect) -> events.Event | None:  # noqa: C901  # one flat table of effects
         assert self.trainer is not None
         match effect:
             case effects.Send():
                 self._link.say(effect.message)
             case effects.Tell():
                 self.trainer.tell(effect.frame, effect.body)
+            case effects.Persist() | effects.Flush():
+                return await self._persist(effect)
+            case effects.Recover():
+                return await self._recover()
             case effects.Spool():
-                self._write_down(effect.slice)
+                return self._write_down(effect.slice)
             case effects.GiveBase():
-                path = self._spool.finish()
-                self.trainer.tell(frames.Base(path=path, version=effect.version, through=effect.through))
+                self._give_base(effect)
             case effects.SendReport():
                 self._link.say(self._report())
             case effects.StartTrainer():
@@ -104,14 +106,52 @@ class Agent:
                 log.log(logging.getLevelNamesMapping()[effect.level.upper()], "%s", effect.message)
             case effects.Quit():
                 self._quit = effect
+        return None
 
-    def _write_down(self, piece: SnapshotSlice) -> None:
+    async def _persist(self, effect: effects.Persist | effects.Flush) -> events.Event | None:
+        store = self._state.store
         try:
-            self._spool.write(piece)
-        except OSError as error:
-            # Asking for the model again and again would only fill the link as well.
-            reason = f"a snapshot cannot be written to state.dir: {error.strerror}"
-            self._quit = effects.Quit(Exit.TRAINING, reason)
+            if isinstance(effect, effects.Flush):
+                await asyncio.to_thread(store.flush)
+            elif effect.record.synced:
+                await asyncio.to_thread(store.keep, effect.record, effect.body)
+            else:
+                store.keep(effect.record)
+                return None
+        except SyncError as error:
+            # Nothing is known of what is in the file: only reading it again tells.
+            self._quit = effects.Quit(Exit.DISK, f"{error}; start the agent again, it goes on from what is there")
+            return None
+        except DiskError as error:
+            return events.DiskRefused(str(error))
+        return events.Persisted()
+
+    async def _recover(self) -> events.Event | None:
+        assert self.trainer is not None
+        try:
+            recovery = await asyncio.to_thread(self._state.store.recover)
+        except DiskError as error:
+            self._quit = effects.Quit(Exit.DISK, str(error))
+            return None
+        for frame, body in recovery.told:
+            self.trainer.tell(frame, body)
+        return events.Recovered(recovery.forgotten_cuts, recovery.problem)
+
+    def _write_down(self, piece: SnapshotSlice) -> events.Event | None:
+        try:
+            self._state.spool.write(piece)
+        except DiskError as error:
+            return events.SpoolRefused(str(error), self._state.spool.resume())
+        return None
+
+    def _give_base(self, effect: effects.GiveBase) -> None:
+        assert self.trainer is not None
+        try:
+            path = self._state.path(self._state.spool.finish())
+        except DiskError as error:
+            self._quit = effects.Quit(Exit.DISK, str(error))
+            return
+        self.trainer.tell(frames.Base(path=path, version=effect.version, through=effect.through))
 
     async def _start_trainer(self, effect: effects.StartTrainer) -> None:
         assert self.trainer is not None
@@ -178,7 +218,9 @@ class Agent:
             delay_least=figures.delay_least,
             delay_median=figures.delay_median,
             delay_p95=figures.delay_p95,
-            trainer_restarts=self.core.trainer_restarts,
+            trainer_restarts=self.core.seat.restarts,
+            abandoned=self.core.custody.abandoned,
+            forgotten_cuts=self.core.custody.forgotten_cuts,
             agent_rss_bytes=resident_bytes(),
             trainer_rss_bytes=resident_bytes(self.trainer.pid) if self.trainer.pid else 0,
         )

@@ -5,7 +5,7 @@
 Beside it runs the trainer: none, starting, ready, based (it holds a model). The two meet in `Subscribe`, which is sent
 when the stream is live and the trainer is ready. The trainer never learns of the link, so it never waits for it; what
 it seals while the link is down stays in the outbox and is sent after the next Welcome, the same bytes from where the
-coordinator holds them.
+coordinator holds them. What must survive is `custody`'s: a delta is sent when its seal is safe.
 """
 
 from __future__ import annotations
@@ -14,27 +14,42 @@ import random
 from collections.abc import Callable
 from dataclasses import replace
 
-import msgspec
-
+from thinwire.client import telling
+from thinwire.client.custody import Custody
+from thinwire.client.dialling import Dialling
 from thinwire.client.effects import (
-    Dial,
     Effect,
     GiveBase,
     HangUp,
     Note,
     Quit,
+    Recover,
     Send,
     SendReport,
     Spool,
-    StartTrainer,
     StopTrainer,
     Tell,
 )
-from thinwire.client.events import Closed, Event, Opened, Received, Tick, TrainerLost, TrainerSaid
+from thinwire.client.events import (
+    Closed,
+    DiskRefused,
+    Event,
+    Leave,
+    Opened,
+    Persisted,
+    Received,
+    Recovered,
+    SpoolRefused,
+    Tick,
+    TrainerLost,
+    TrainerSaid,
+)
 from thinwire.client.goodput import GoodputMeter
 from thinwire.client.intake import CommitIntake, IntakeError, SnapshotIntake
 from thinwire.client.outbox import Outbox, SealedDelta
 from thinwire.client.overlap import OverlapMeter
+from thinwire.client.seat import Seat
+from thinwire.client.store import Restored
 from thinwire.common import frames
 from thinwire.common.backoff import Backoff
 from thinwire.common.exits import Exit
@@ -43,7 +58,6 @@ from thinwire.common.values import (
     Echo,
     Finish,
     FromCoordinator,
-    Hello,
     Outcome,
     Plan,
     Refusal,
@@ -56,10 +70,15 @@ from thinwire.common.values import (
 
 # A report costs about 150 bytes; while the training runs one every so often keeps status pages alive.
 REPORT_EVERY_S = 5.0
+# How long a trainer may take to save its residual when the agent is told to end.
+LEAVE_WITHIN_S = 4.0
+# After the disk has refused a snapshot, filling the link with it again is of no use soon.
+SPOOL_RETRY_S = 30.0
+LEAVING = Quit(0, "told to stop")
 
 
 class AgentCore:
-    """One device's side of the training."""
+    """One device's side of the training; `restored` is what its store knows of its earlier life."""
 
     def __init__(
         self,
@@ -67,57 +86,61 @@ class AgentCore:
         software: str,
         dice: random.Random,
         backoff: Backoff,
+        restored: Restored | None = None,
         *,
+        partial: SnapshotIntake | None = None,
         leave_when_finished: bool = False,
+        residual_every: int = 30,
     ) -> None:
         self.device, self.software = device, software
-        self.outbox = Outbox()
-        self.meter = OverlapMeter()
-        self.figures = frames.Figures(
-            version=0, steps=0, cuts=0, compute_s=0, wait_s=0, residual_norm=0, delay_steps=0, waiting=True
-        )
-        self._earlier = self.figures  # of the trainers before this one
-        self.abandoned = 0
-        self.trainer_restarts = 0
-        self.goodput = GoodputMeter()
+        self.custody = Custody(restored or Restored(), residual_every)
+        self.meter, self.goodput = OverlapMeter(), GoodputMeter()
         self.rtt_s = 0.0
-        self._dice, self._backoff, self._trainer_backoff = dice, backoff, Backoff(1.0, 60.0)
+        self._echo_at: float | None = None
+        self.seat = Seat(dice)
+        self._dialling = Dialling(dice, backoff)
         self._leave_when_finished = leave_when_finished
-        self._link = "offline"
-        self._dial_at: float | None = 0.0
-        self._restart_at: float | None = None
         self._report_at: float | None = None
+        self._leave_at: float | None = None
         self._welcome: Welcome | None = None
-        self._ready: frames.Ready | None = None
-        self._base: int | None = None
-        self._snapshot = SnapshotIntake()
+        self._snapshot = partial or SnapshotIntake()
         self._snapshot_coming = False
         self._commit = CommitIntake()
-        self._echo_at: float | None = None
         self._finished: int | None = None
-        self._offline_for = ""
+
+    @property
+    def outbox(self) -> Outbox:
+        """The deltas that are not in the base yet."""
+        return self.custody.outbox
+
+    @property
+    def figures(self) -> frames.Figures:
+        """How the training goes, over all trainers of this agent."""
+        return self.seat.figures
 
     @property
     def deadline(self) -> float | None:
         """When the core next wants a Tick; None for never."""
-        return min((at for at in (self._dial_at, self._restart_at, self._report_at) if at is not None), default=None)
+        times = (self._dialling.at, self.seat.restart_at, self.custody.flush_at, self._report_at, self._leave_at)
+        return min((at for at in times if at is not None), default=None)
 
     @property
     def live(self) -> bool:
         """Whether the coordinator has welcomed this stream."""
-        return self._link == "live"
+        return self._dialling.state == "live"
 
     def handle(self, event: Event, now: float) -> list[Effect]:
-        """Take one event at loop time `now` (seconds, monotonic) and say what is to be done."""
+        """Take one event at loop time `now` (seconds, monotonic) and say what is to be done, in this order."""
         effects = self._react(event, now)
         transferring = self.live and (bool(self.outbox.unsettled()) or self._commit.busy)
         self.meter.note(now, transferring=transferring, computing=not self.figures.waiting)
         return effects
 
-    def _react(self, event: Event, now: float) -> list[Effect]:
+    def _react(self, event: Event, now: float) -> list[Effect]:  # noqa: C901  # one flat table of events
         match event:
             case Opened():
-                return self._greet()
+                self._dialling.state = "greeting"
+                return [Send(self.custody.hello(self.device, self.software))]
             case Closed():
                 return self._go_offline(event.reason, now)
             case Received():
@@ -125,86 +148,73 @@ class AgentCore:
             case TrainerSaid():
                 return self._listen(event, now)
             case TrainerLost():
-                return self._lose_trainer(event.reason, now)
+                leave: list[Effect] = [LEAVING] if self._leave_at is not None else []
+                return self.seat.lose(event.reason, now) + leave
+            case Persisted():
+                return self._send_kept(now)
+            case DiskRefused():
+                return self.custody.refused(event, now)
+            case SpoolRefused():
+                self._snapshot = event.partial
+                reason = f"DEVICE_STORAGE: a snapshot cannot be written: {event.reason}"
+                return [HangUp(reason), *self._go_offline(reason, now, SPOOL_RETRY_S)]
+            case Recovered():
+                return self.custody.recovered(event)
+            case Leave():
+                return self._leave(now)
             case Tick():
                 return self._tick(now)
 
     def _tick(self, now: float) -> list[Effect]:
-        effects: list[Effect] = []
-        if self._dial_at is not None and now >= self._dial_at:
-            self._dial_at, self._link = None, "dialling"
-            effects.append(Dial())
-        if self._restart_at is not None and now >= self._restart_at:
-            self._restart_at = None
+        effects = self._dialling.tick(now) + self.custody.tick(now)
+        if self.seat.restart_at is not None and now >= self.seat.restart_at:
             effects += self._start_trainer()
         if self._report_at is not None and now >= self._report_at:
             self._report_at = None
             effects += self._report(now)
+        if self._leave_at is not None and now >= self._leave_at:
+            effects.append(LEAVING)
         return effects
+
+    def _leave(self, now: float) -> list[Effect]:
+        if self.seat.ready is None or self.figures.steps == 0:
+            return [LEAVING]
+        self._leave_at = now + LEAVE_WITHIN_S
+        return self.custody.save_now(now)
 
     # -- the link ----------------------------------------------------------------------------------------------
 
-    def _greet(self) -> list[Effect]:
-        self._link = "greeting"
-        lineage = self._welcome.lineage if self._welcome else b""
-        epoch = self._welcome.epoch if self._welcome else 0
-        hello = Hello(
-            self.device,
-            lineage=lineage,
-            epoch=epoch,
-            unsettled=self.outbox.identities(),
-            software=self.software,
-            sealed_through=self.outbox.next_seq - 1,
-        )
-        return [Send(hello)]
-
     def _go_offline(self, reason: str, now: float, at_least_s: float = 0.0) -> list[Effect]:
-        if self._link == "offline":
+        if self._dialling.state == "offline":
             return []
-        self._link, self._report_at, self._echo_at = "offline", None, None
-        self._commit, self._snapshot_coming = CommitIntake(), False
+        self._report_at = None
+        self._echo_at = None
         self.goodput.lost()
-        wait_s = max(self._backoff.next(self._dice), at_least_s)
-        self._dial_at = now + wait_s
-        # A week offline is one line of the log; what an operator needs is the change.
-        level = "debug" if reason == self._offline_for else "warning"
-        self._offline_for = reason
-        return [Note(level, f"offline, next attempt in {wait_s:.1f} s: {reason}")]
+        self._commit, self._snapshot_coming = CommitIntake(), False
+        return self._dialling.lose(reason, now, at_least_s)
 
     def _hear(self, message: FromCoordinator, now: float) -> list[Effect]:  # one flat table of words
         match message:
             case Welcome():
                 return self._welcomed(message, now)
-            case _ if self._link != "live" and not isinstance(message, Refusal):
+            case _ if not self.live and not isinstance(message, Refusal):
                 return [HangUp("the coordinator spoke before its Welcome")]
             case SnapshotChunk():
                 return self._guarded(lambda: self._take_snapshot(message))
             case CommitChunk():
                 return self._guarded(lambda: self._take_commit(message, now))
             case Outcome():
-                self._backoff.reset()
+                self._dialling.of_use()
                 return self._settle(message, now)
             case Plan():
                 return self._take_plan(message)
             case Finish():
-                self._finished = message.version
-                return [
-                    Note("info", f"training is over: {message.reason}"),
-                    *(self._say_farewell() or self._conclude()),
-                ]
+                return self._take_finish(message)
             case Refusal():
                 return self._refused(message, now)
             case Echo():
                 self.rtt_s = now - self._echo_at if self._echo_at is not None else self.rtt_s
                 return []
-
-    def _take_plan(self, plan: Plan) -> list[Effect]:
-        assert self._welcome is not None
-        if plan == self._welcome.plan:
-            return []
-        # A trainer that is started later gets it from here.
-        self._welcome = replace(self._welcome, plan=plan)
-        return [Tell(frames.Replan(plan=plan_fields(plan)))]
 
     def _guarded(self, take: Callable[[], list[Effect]]) -> list[Effect]:
         try:
@@ -213,39 +223,63 @@ class AgentCore:
             return [HangUp(str(error))]
 
     def _welcomed(self, welcome: Welcome, now: float) -> list[Effect]:
-        before = self._welcome
-        self._link, self._offline_for = "live", ""
+        if self.custody.outranks(welcome):
+            reason = (
+                f"this coordinator is of start {welcome.leader_epoch}, and one of start {self.custody.leader_epoch} "
+                "has spoken since; two coordinators are running, or this one came back from an old state"
+            )
+            return [HangUp(reason), *self._go_offline(reason, now, SPOOL_RETRY_S)]
+        self._dialling.welcomed()
         self._echo_at = now
         effects: list[Effect] = [
             Note("info", f"welcome at version {welcome.version}, epoch {welcome.epoch}"),
             Send(Echo(b"rtt")),
         ]
-        if before is not None and (before.lineage, before.epoch) == (welcome.lineage, welcome.epoch):
-            return effects + self._take_plan(welcome.plan) + self._resume(welcome, now)
-        self._welcome = welcome
-        return effects + self._begin(restart=before is not None)
+        if self.custody.knows(welcome):
+            return effects + self.custody.follow(welcome) + self._go_on(welcome, now)
+        return effects + self._begin(welcome)
 
-    def _begin(self, *, restart: bool) -> list[Effect]:
-        abandoned = self.outbox.void()
-        self.abandoned += abandoned
+    def _begin(self, welcome: Welcome) -> list[Effect]:
+        another, before = self.custody.lineage != b"", self.custody.abandoned
+        effects = self.custody.begin(welcome)
+        self._welcome = welcome
         self._snapshot.forget()
-        self._finished = self._restart_at = None
-        effects: list[Effect] = []
-        if restart:
-            effects.append(Note("warning", f"another training has begun; {abandoned} deltas are void"))
-            effects.append(StopTrainer())
+        self._finished = None
+        if another:
+            abandoned = self.custody.abandoned - before
+            effects = [
+                Note("warning", f"another training has begun; {abandoned} deltas are void"),
+                StopTrainer(),
+                *effects,
+            ]
         return effects + self._start_trainer()
 
-    def _resume(self, welcome: Welcome, now: float) -> list[Effect]:
-        effects: list[Effect] = []
+    def _go_on(self, welcome: Welcome, now: float) -> list[Effect]:
+        effects = self._take_plan(welcome.plan)
         for outcome in welcome.outcomes:
             effects += self._settle(outcome, now)
-        if self._ready is not None:
+        if self._welcome is None:
+            # The first stream of this agent, in the training of the one before it.
+            self._welcome = welcome
+            effects += self._start_trainer()
+        elif self.seat.ready is not None:
             effects += self._subscribe()
         staged = {part.seq: part.received_bytes for part in welcome.staged}
         for delta in self.outbox.unsettled():
             effects += self._send(delta, staged.get(delta.seq, 0), now)
         return effects
+
+    def _take_plan(self, plan: Plan) -> list[Effect]:
+        if self._welcome is None or plan == self._welcome.plan:
+            return []
+        # A trainer that is started later gets it from here.
+        self._welcome = replace(self._welcome, plan=plan)
+        return [Tell(frames.Replan(plan=telling.plan_fields(plan)))]
+
+    def _take_finish(self, finish: Finish) -> list[Effect]:
+        self._finished = finish.version
+        note = Note("info", f"training is over: {finish.reason}")
+        return [note, *(self._say_farewell() or self._conclude())]
 
     def _refused(self, refusal: Refusal, now: float) -> list[Effect]:
         if refusal.fatal:
@@ -258,9 +292,10 @@ class AgentCore:
     # -- the model ---------------------------------------------------------------------------------------------
 
     def _subscribe(self) -> list[Effect]:
-        assert self._ready is not None
+        ready, base = self.seat.ready, self.seat.base
+        assert ready is not None
         partial = (self._snapshot.version, self._snapshot.received_bytes)
-        return [Send(Subscribe(self._base is not None, self._base or 0, *partial, self._ready.examples))]
+        return [Send(Subscribe(base is not None, base or 0, *partial, ready.examples))]
 
     def _take_snapshot(self, chunk: SnapshotChunk) -> list[Effect]:
         part = self._snapshot.take(chunk)
@@ -268,44 +303,30 @@ class AgentCore:
         if not part.complete:
             return [Spool(part)]
         self._snapshot.forget()
-        if self._ready is None:
-            return []
-        self._base = part.version
-        self.outbox.include(part.included_through)
-        pending = [tell_pending(delta) for delta in self.outbox.pending()]
-        return [
-            Spool(part),
-            GiveBase(part.version, part.included_through),
-            *pending,
-            *self._refund(),
-            *self._conclude(),
-        ]
-
-    def _refund(self) -> list[Effect]:
-        effects: list[Effect] = []
-        for delta in self.outbox.pay():
-            effects += [tell_pending(delta), Tell(frames.Rejection(seq=delta.seq, refund=True))]
-        return effects
+        if self.seat.ready is None:
+            return [Spool(part)]
+        self.seat.base = part.version
+        included = self.custody.include(part.included_through, part.version)
+        return [Spool(part), *included, GiveBase(part.version, part.included_through), *self._conclude()]
 
     def _take_commit(self, chunk: CommitChunk, now: float) -> list[Effect]:
         whole = self._commit.take(chunk)
-        if whole is None or self._base is None:
+        base = self.seat.base
+        if whole is None or base is None:
             return []
-        if whole.version != self._base + 1:
-            return [HangUp(f"commit {whole.version} came on top of version {self._base}")]
-        # Only what the stream was for shows that it works; a Welcome alone may be followed by the same end each time.
-        self._backoff.reset()
-        self._base = whole.version
-        self.outbox.include(whole.header.included_through)
+        if whole.version != base + 1:
+            return [HangUp(f"commit {whole.version} came on top of version {base}")]
+        self._dialling.of_use()
+        self.seat.base = whole.version
+        through = whole.header.included_through
+        included = self.custody.include(through, whole.version)
         frame = frames.CommitFrame(
-            version=whole.version,
-            buffer_bytes=whole.header.buffer_bytes,
-            through=whole.header.included_through,
+            version=whole.version, buffer_bytes=whole.header.buffer_bytes, through=through
         )
-        return [Tell(frame, whole.payload), *self._report_soon(now)]
+        return [*included, Tell(frame, whole.payload), *self._report_soon(now)]
 
     def _conclude(self) -> list[Effect]:
-        if self._finished is None or self._base is None:
+        if self._finished is None or self.seat.base is None:
             return []
         return [Tell(frames.Conclude(version=self._finished))]
 
@@ -315,20 +336,25 @@ class AgentCore:
         self.goodput.sent(delta.seq, len(delta.payload) - received_bytes, now, self.rtt_s)
         return [Send(chunk) for chunk in delta.chunks(received_bytes)]
 
+    def _send_kept(self, now: float) -> list[Effect]:
+        kept, effects = self.custody.persisted()
+        for delta in kept if self.live else []:
+            effects += self._send(delta, 0, now)
+        return effects
+
     def _settle(self, outcome: Outcome, now: float) -> list[Effect]:
+        accepted = outcome.verdict is Verdict.ACCEPTED
         self.goodput.settled(outcome.seq, now)
-        if outcome.verdict is Verdict.ACCEPTED:
-            self.outbox.accept(outcome.seq)
-            return self._pass_on(outcome)
-        delta = self.outbox.drop(outcome.seq)
-        if delta is None:
+        effects = self.custody.settle(outcome)
+        if accepted:
+            return effects + self._pass_on(outcome)
+        if not effects:
             return []
-        note = Note("warning", f"delta {outcome.seq} rejected ({outcome.reason.name}): {outcome.message}")
-        if outcome.refund and self._base is None:
-            # Its trainer is gone, or about to be given another base: the refund waits for that.
-            self.outbox.owed.append(delta)
-            return [note]
-        return [note, Tell(frames.Rejection(seq=outcome.seq, refund=outcome.refund))]
+        effects.append(Note("warning", f"delta {outcome.seq} rejected ({outcome.reason.name}): {outcome.message}"))
+        if self.seat.ready is not None:
+            # A trainer that is not there yet will be told what its predecessor was owed.
+            effects.append(Tell(frames.Rejection(seq=outcome.seq, refund=outcome.refund)))
+        return effects
 
     def _pass_on(self, outcome: Outcome) -> list[Effect]:
         # Only a trainer that waits for outcomes has a use for them.
@@ -339,59 +365,47 @@ class AgentCore:
 
     def _start_trainer(self) -> list[Effect]:
         assert self._welcome is not None
-        self._ready, self._base = None, None
-        self._earlier = self.figures
-        return [StartTrainer(self._welcome, self.outbox.next_seq)]
-
-    def _lose_trainer(self, reason: str, now: float) -> list[Effect]:
-        self.trainer_restarts += 1
-        self._ready, self._base = None, None
-        self.figures = msgspec.structs.replace(self.figures, waiting=True)
-        wait_s = self._trainer_backoff.next(self._dice)
-        self._restart_at = now + wait_s
-        return [Note("warning", f"trainer ended ({reason}); starting another in {wait_s:.1f} s")]
+        return self.seat.start(self._welcome, self.outbox.next_seq)
 
     def _listen(self, event: TrainerSaid, now: float) -> list[Effect]:
-        if self._ready is None and not isinstance(event.frame, frames.Ready | frames.Failed):
+        if self.seat.ready is None and not isinstance(event.frame, frames.Ready | frames.Failed):
             # Said by a trainer that was stopped since: its deltas carry the numbers of another lineage.
             return []
         match event.frame:
             case frames.Ready():
-                return self._trainer_ready(event.frame)
+                return self._trainer_ready(event.frame, now)
             case frames.SealedFrame():
-                return self._take_sealed(event.frame, event.body, now)
+                return [
+                    *self.custody.seal(event.frame, event.body),
+                    *self.custody.save_after_cut(now),
+                    *self._report_soon(now),
+                ]
+            case frames.ResidualSaved():
+                leave: list[Effect] = [LEAVING] if self._leave_at is not None else []
+                return self.custody.adopt(event.frame) + leave
             case frames.Applied():
-                self._trainer_backoff.reset()
+                self.seat.works()
                 return []
             case frames.Desync():
-                self._base = None
+                self.seat.base = None
                 effects: list[Effect] = [Note("warning", f"trainer needs a snapshot: {event.frame.reason}")]
-                return effects + (self._subscribe() if self.live and self._ready else [])
+                return effects + (self._subscribe() if self.live else [])
             case frames.Figures():
-                self.figures = added(event.frame, self._earlier)
-                return self._say_farewell()
+                self.seat.count(event.frame)
+                return self.custody.save_by_time(self.figures.steps, now) + self._say_farewell()
             case frames.Failed():
                 return [Quit(Exit.TRAINING, event.frame.message)]
 
-    def _trainer_ready(self, ready: frames.Ready) -> list[Effect]:
+    def _trainer_ready(self, ready: frames.Ready, now: float) -> list[Effect]:
         assert self._welcome is not None
         if ready.layout_hash != self._welcome.layout_hash.hex():
-            return [Quit(Exit.TRAINING, other_model(self._welcome, ready))]
-        self._ready = ready
+            return [Quit(Exit.TRAINING, telling.other_model(self._welcome, ready))]
+        self.seat.ready = ready
+        self.custody.schedule.begin(ready, now)
+        # From here on the trainer carries what the outbox holds, and hears of every change.
+        effects: list[Effect] = [Recover(), *(telling.tell_pending(delta) for delta in self.outbox.pending())]
         # A snapshot that began to come for an earlier trainer is right for this one.
-        return self._subscribe() if self.live and not self._snapshot_coming else []
-
-    def _take_sealed(self, frame: frames.SealedFrame, payload: bytes, now: float) -> list[Effect]:
-        delta = SealedDelta.seal(
-            frame.seq,
-            payload,
-            buffer_bytes=frame.buffer_bytes,
-            steps=frame.steps,
-            loss=frame.loss,
-            energy=frame.energy,
-        )
-        self.outbox.add(delta)
-        return [*(self._send(delta, 0, now) if self.live else []), *self._report_soon(now)]
+        return effects + (self._subscribe() if self.live and not self._snapshot_coming else [])
 
     # -- reports -----------------------------------------------------------------------------------------------
 
@@ -414,32 +428,3 @@ class AgentCore:
             return []
         leave: list[Effect] = [Quit(0, "training is over")] if self._leave_when_finished else []
         return [SendReport(final=True), *leave]
-
-
-def added(figures: frames.Figures, earlier: frames.Figures) -> frames.Figures:
-    """A trainer's figures, with its counters going on from where those before it ended."""
-    return msgspec.structs.replace(
-        figures,
-        steps=earlier.steps + figures.steps,
-        cuts=earlier.cuts + figures.cuts,
-        compute_s=earlier.compute_s + figures.compute_s,
-        wait_s=earlier.wait_s + figures.wait_s,
-    )
-
-
-def plan_fields(plan: Plan) -> dict[str, object]:
-    """A plan as the frame to the trainer carries it."""
-    return {name: getattr(plan, name) for name in Plan.__dataclass_fields__}
-
-
-def tell_pending(delta: SealedDelta) -> Tell:
-    """Have a trainer carry a delta that it may not have sealed itself."""
-    return Tell(frames.Pending(seq=delta.seq, buffer_bytes=delta.header.buffer_bytes), delta.payload)
-
-
-def other_model(welcome: Welcome, ready: frames.Ready) -> str:
-    """Why this device cannot take part, and what to do about it."""
-    return (
-        f"task {welcome.task!r} builds another model here (layout {ready.layout_hash}, {ready.parameters} parameters) "
-        f"than at the coordinator (layout {welcome.layout_hash.hex()}); install the same version of the task on both"
-    )

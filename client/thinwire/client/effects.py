@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from thinwire.client.intake import SnapshotSlice
+from thinwire.client.store import records as store
 from thinwire.common import frames
 from thinwire.common.values import FromDevice, Welcome
 
@@ -72,6 +73,24 @@ class GiveBase:
 
 
 @dataclass(frozen=True, slots=True)
+class Persist:
+    """Write a record down; if it is `synced`, Persisted or DiskRefused comes before anything else happens."""
+
+    record: store.Any
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Flush:
+    """Write down what could not be written before; Persisted or DiskRefused follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recover:
+    """Tell a new trainer what there is of its predecessor's residual; Recovered follows."""
+
+
+@dataclass(frozen=True, slots=True)
 class Note:
     """Something an operator wants to read."""
 
@@ -87,4 +106,19 @@ class Quit:
     message: str
 
 
-Effect = Dial | HangUp | Send | SendReport | StartTrainer | StopTrainer | Tell | Spool | GiveBase | Note | Quit
+Effect = (
+    Dial
+    | HangUp
+    | Send
+    | SendReport
+    | StartTrainer
+    | StopTrainer
+    | Tell
+    | Spool
+    | GiveBase
+    | Persist
+    | Flush
+    | Recover
+    | Note
+    | Quit
+)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from thinwire.common.values import CommitChunk, CommitHeader, SnapshotChunk, SnapshotHeader
@@ -72,7 +73,12 @@ class SnapshotSlice:
     data: bytes
     begins: bool
     complete: bool
-    included_through: int
+    header: SnapshotHeader
+
+    @property
+    def included_through(self) -> int:
+        """Own deltas up to this number are settled in it."""
+        return self.header.included_through
 
 
 class SnapshotIntake:
@@ -95,7 +101,19 @@ class SnapshotIntake:
         if self.received_bytes > self._header.total_bytes:
             raise IntakeError(f"snapshot {chunk.version} is longer than it declared")
         self._hash.update(chunk.data)
-        return SnapshotSlice(self.version, chunk.data, begins, self._close(), self._header.included_through)
+        return SnapshotSlice(self.version, chunk.data, begins, self._close(), self._header)
+
+    def resume(self, version: int, header: SnapshotHeader, pieces: Iterable[bytes]) -> None:
+        """Go on with what an earlier agent had received; nothing is resumed when that cannot be part of it."""
+        received_bytes = 0
+        self._hash = hashlib.sha256()
+        for piece in pieces:
+            self._hash.update(piece)
+            received_bytes += len(piece)
+        if 0 < received_bytes < header.total_bytes <= MAX_SNAPSHOT_BYTES:
+            self.version, self._header, self.received_bytes = version, header, received_bytes
+        else:
+            self.forget()
 
     def forget(self) -> None:
         """Start the next snapshot from its first byte."""

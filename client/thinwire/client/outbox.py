@@ -38,40 +38,59 @@ class SealedDelta:
 
 
 class Outbox:
-    """The device's deltas from seal to inclusion, in the order of their numbers."""
+    """The device's deltas from seal to inclusion, in the order of their numbers.
 
-    def __init__(self) -> None:
+    A delta that is not yet `kept`, durably, is carried but neither sent nor spoken of.
+    """
+
+    def __init__(self, sealed: int = 0, settled: int = 0, refunds: int = 0) -> None:
         self._held: OrderedDict[int, SealedDelta] = OrderedDict()
-        self.owed: list[SealedDelta] = []  # rejected with a refund, while no trainer was there to take it
-        self.next_seq = 1
+        self.next_seq = sealed + 1
+        self.kept_through = sealed
+        self.settled_through = settled
+        self.refunds = refunds
+
+    def restore(self, delta: SealedDelta, *, accepted: bool) -> None:
+        """Hold a delta that was sealed before the agent was started."""
+        self._held[delta.seq] = replace(delta, accepted=accepted)
 
     def add(self, delta: SealedDelta) -> None:
         """Hold a delta that the trainer has just cut."""
         self._held[delta.seq] = delta
         self.next_seq = delta.seq + 1
 
+    def keep(self) -> list[SealedDelta]:
+        """All that was added is durable; give what may leave from now on."""
+        fresh = [delta for delta in self._held.values() if delta.seq > self.kept_through]
+        self.kept_through = self.next_seq - 1
+        return fresh
+
+    def find(self, seq: int) -> SealedDelta | None:
+        """A delta that is still held."""
+        return self._held.get(seq)
+
     def accept(self, seq: int) -> None:
         """The coordinator will use it; it stays until the base holds it."""
+        self.settled_through = max(self.settled_through, seq)
         if seq in self._held:
             self._held[seq] = replace(self._held[seq], accepted=True)
 
     def drop(self, seq: int) -> SealedDelta | None:
         """The coordinator rejected it."""
+        self.settled_through = max(self.settled_through, seq)
         return self._held.pop(seq, None)
 
-    def pay(self) -> list[SealedDelta]:
-        """What is owed to the next trainer; from here on it is the trainer's."""
-        owed, self.owed = self.owed, []
-        return owed
-
-    def include(self, through: int) -> None:
-        """The base holds every accepted delta up to this number."""
-        for seq in [seq for seq in self._held if seq <= through]:
+    def include(self, through: int) -> bool:
+        """The base holds every accepted delta up to this number; say whether that is news."""
+        seqs = [seq for seq in self._held if seq <= through]
+        for seq in seqs:
             del self._held[seq]
+        self.settled_through = max(self.settled_through, *seqs, 0)
+        return bool(seqs)
 
     def unsettled(self) -> list[SealedDelta]:
-        """Deltas without an outcome."""
-        return [delta for delta in self._held.values() if not delta.accepted]
+        """Deltas without an outcome, as far as they are kept."""
+        return [delta for delta in self._held.values() if not delta.accepted and delta.seq <= self.kept_through]
 
     def identities(self) -> tuple[Sealed, ...]:
         """What a Hello asks about."""
@@ -81,10 +100,7 @@ class Outbox:
         """Deltas that a new trainer must carry as its own pending work."""
         return list(self._held.values())
 
-    def void(self) -> int:
-        """Forget everything, as another lineage has begun; say how many were abandoned."""
-        abandoned = len(self._held)
-        self._held.clear()
-        self.owed.clear()
-        self.next_seq = 1
-        return abandoned
+    @property
+    def undecided(self) -> int:
+        """How many deltas have no outcome."""
+        return sum(1 for delta in self._held.values() if not delta.accepted)

@@ -13,15 +13,16 @@ import uvloop
 from thinwire.client.agent import Agent
 from thinwire.client.core import AgentCore
 from thinwire.client.effects import Quit
+from thinwire.client.events import Leave
 from thinwire.client.link import GrpcLink
 from thinwire.client.metrics import AgentMetrics
 from thinwire.client.sockets import WireMeter
-from thinwire.client.spool import Spool
+from thinwire.client.state import State
 from thinwire.client.trainer import TrainerProcess
 from thinwire.common import __version__, http, logs
 from thinwire.common.address import parse_address
 from thinwire.common.backoff import Backoff
-from thinwire.common.errors import LinkError, SettingsError
+from thinwire.common.errors import DiskError, LinkError, SettingsError
 from thinwire.common.exits import Exit
 from thinwire.common.settings import AgentSettings
 
@@ -39,16 +40,30 @@ def run(settings: AgentSettings) -> int:
     except LinkError as error:
         log.error("%s", error)
         return Exit.LINK
+    except DiskError as error:
+        log.error("%s", error)
+        return Exit.DISK
     log.log(logging.ERROR if end.exit_code else logging.INFO, "%s", end.message)
     return end.exit_code
 
 
 async def _run(settings: AgentSettings) -> Quit:
     metrics = AgentMetrics()
-    agent = build(settings, metrics)
-    living = asyncio.create_task(agent.run(TrainerProcess(settings, agent.hear)), name="agent")
+    state = State(settings)
+    agent = build(settings, state, metrics)
+    trainer = TrainerProcess(settings, state.path(), agent.hear)
+    living = asyncio.create_task(agent.run(trainer), name="agent")
+
+    def leave() -> None:
+        # Who asks twice means now.
+        signals.append("leave")
+        if len(signals) > 1:
+            living.cancel()
+        agent.hear(Leave())
+
+    signals: list[str] = []
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, living.cancel)
+        asyncio.get_running_loop().add_signal_handler(number, leave)
     page = _serve_metrics(settings, metrics)
     try:
         return await living
@@ -59,16 +74,26 @@ async def _run(settings: AgentSettings) -> Quit:
             page.close()
 
 
-def build(settings: AgentSettings, metrics: AgentMetrics) -> Agent:
+def build(settings: AgentSettings, state: State, metrics: AgentMetrics) -> Agent:
     """An agent for these settings, not yet running."""
     # Jitter must differ between devices that start together; nothing else here is left to chance.
     dice = random.Random()
     backoff = Backoff(settings.link.backoff_base, settings.link.backoff_cap)
+    restored = state.store.restored
+    if restored.problem:
+        log.error("%s", restored.problem)
     decisions = AgentCore(
-        settings.device.name, __version__, dice, backoff, leave_when_finished=settings.exit.when_finished
+        settings.device.name,
+        __version__,
+        dice,
+        backoff,
+        restored,
+        partial=state.spool.resume(),
+        leave_when_finished=settings.exit.when_finished,
+        residual_every=settings.state.residual_every,
     )
     meter = WireMeter(parse_address(settings.coordinator.address).port)
-    return Agent(decisions, GrpcLink(settings), Spool(settings.state.dir), meter, metrics)
+    return Agent(decisions, GrpcLink(settings), state, meter, metrics)
 
 
 def _serve_metrics(settings: AgentSettings, metrics: AgentMetrics) -> http.Server | None:

@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import msgspec
 
-from thinwire.client.core import plan_fields
 from thinwire.client.effects import StartTrainer
 from thinwire.client.events import Event, TrainerLost, TrainerSaid
+from thinwire.client.telling import plan_fields
 from thinwire.common import frames
 from thinwire.common.child import Child, how_it_ended
 from thinwire.common.errors import TaskError
@@ -20,8 +20,8 @@ from thinwire.tasks import task_path
 class TrainerProcess:
     """At most one trainer; whatever it says goes to `heard`."""
 
-    def __init__(self, settings: AgentSettings, heard: Callable[[Event], None]) -> None:
-        self._settings, self._heard = settings, heard
+    def __init__(self, settings: AgentSettings, state_dir: str, heard: Callable[[Event], None]) -> None:
+        self._settings, self._state_dir, self._heard = settings, state_dir, heard
         self._child: Child | None = None
         self._life: asyncio.Task[None] | None = None
 
@@ -86,4 +86,5 @@ class TrainerProcess:
             threads=self._settings.trainer.threads,
             plan=plan_fields(welcome.plan),
             next_seq=effect.next_seq,
+            state_dir=self._state_dir,
         )

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thinwire.common import checksum, frames
-from thinwire.common.codec import CodecError, Limits, Packet, ValueCode, pack, unpack
+from thinwire.common.codec import CodecError, Limits, Packet, Unpacked, ValueCode, pack, unpack
 from thinwire.common.errors import TaskError
 from thinwire.common.layout import Layout
 from thinwire.common.snapshot import unpack_snapshot
@@ -119,14 +119,19 @@ class Course:
         # Also with a full window: only these commits can make room in it.
         self._catch_up()
 
-    def obey(self, frame: frames.ToTrainer, body: bytes) -> None:
+    def obey(self, frame: frames.ToTrainer, body: bytes) -> None:  # noqa: C901  # one flat table of frames
         """Do what a frame says; the body of a Base is the packed snapshot."""
         match frame:
             case frames.Base():
                 self._take_base(frame, body)
             case frames.Pending():
-                delta = unpack(body[: len(body) - frame.buffer_bytes], self._limits)
+                delta = self._delta(frame.buffer_bytes, body)
                 self.replica.adopt(frame.seq, delta.index_K, delta.value_K, self.steps)
+            case frames.Mask():
+                self.replica.mask(self._delta(frame.buffer_bytes, body).index_K)
+            case frames.Refund():
+                delta = self._delta(frame.buffer_bytes, body)
+                self.replica.repay(delta.index_K, delta.value_K)
             case frames.CommitFrame():
                 self._deferred.append((frame, body))
                 if not self._defers:
@@ -254,6 +259,9 @@ class Course:
         self._say(frames.Applied(version=frame.version), b"")
 
     # -- deltas ------------------------------------------------------------------------------------------------
+
+    def _delta(self, buffer_bytes: int, body: bytes) -> Unpacked:
+        return unpack(body[: len(body) - buffer_bytes], self._limits)
 
     def _cut(self) -> None:
         try:

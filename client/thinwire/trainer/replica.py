@@ -180,6 +180,28 @@ class Replica:
             self.dropped += float(np.abs(delta.value_K).sum())
         self._rebase()
 
+    def settle_steps(self) -> None:
+        """Count the steps taken since the last look as unsent."""
+        self._absorb()
+
+    def unsent(self, part: slice) -> Vector:
+        """What of these parameters was never sent, as of the last `settle_steps`."""
+        return self.residual_P[part] + self.unsent_P[part]
+
+    def restore(self, residual_P: Vector) -> None:
+        """Begin with what an earlier replica had not sent."""
+        self._absorb()
+        self.residual_P[:] = residual_P
+        self._rebase()
+
+    def mask(self, index_K: Index) -> None:
+        """These coordinates were sealed after the residual was saved: what is left of them is forgotten."""
+        self.residual_P[index_K] = 0.0
+
+    def repay(self, index_K: Index, value_K: Vector) -> None:
+        """This delta was given back after the residual was saved."""
+        self.residual_P[index_K] += value_K
+
     def residual_norm(self) -> float:
         """Euclidean norm of what was never sent."""
         with np.errstate(over="ignore"):

@@ -11,7 +11,9 @@ from pathlib import Path
 import torch
 
 from thinwire.common import frames
+from thinwire.common.disk import OsFolder
 from thinwire.tasks import DeviceInfo, load_task
+from thinwire.trainer import residual
 from thinwire.trainer.course import Course, plan_of
 from thinwire.trainer.learner import TaskLearner
 from thinwire.trainer.pipe import Pipe
@@ -25,6 +27,7 @@ class Worker:
 
     def __init__(self, pipe: Pipe, start: frames.Start) -> None:
         self._pipe = pipe
+        self._folder = OsFolder(Path(start.state_dir), lock=False)  # it is the agent's, who keeps others out
         torch.set_num_threads(start.threads)
         task = load_task(start.task, start.params)
         torch.manual_seed(start.seed)
@@ -60,15 +63,25 @@ class Worker:
             self._obey(frame, body)
 
     def _obey(self, frame: frames.ToTrainer, body: bytes) -> None:
-        if isinstance(frame, frames.Base):
-            path = Path(frame.path)
-            try:
-                body = path.read_bytes()
-                path.unlink()
-            except OSError as error:
-                self._course.lose_base(frame.version, f"the snapshot cannot be read: {error}")
-                return
-        self._course.obey(frame, body)
+        match frame:
+            case frames.Base():
+                self._take_base(frame)
+            case frames.Restore():
+                residual.load(self._folder, frame, self._course.replica)
+            case frames.SaveResidual():
+                self._pipe.send(residual.save(self._folder, frame, self._course.replica))
+            case _:
+                self._course.obey(frame, body)
+
+    def _take_base(self, frame: frames.Base) -> None:
+        path = Path(frame.path)
+        try:
+            packed = path.read_bytes()
+            path.unlink()
+        except OSError as error:
+            self._course.lose_base(frame.version, f"the snapshot cannot be read: {error}")
+            return
+        self._course.obey(frame, packed)
 
     def _step(self) -> None:
         began = time.perf_counter()

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
-from thinwire.common.errors import DiskError, DiskFullError, SettingsError
+from thinwire.common.errors import DiskError, DiskFullError, SettingsError, SyncError
 
 FULL = {errno.ENOSPC, errno.EDQUOT}
 LOCK = "lock"
@@ -63,6 +63,9 @@ class Folder(Protocol):
     def remove(self, name: str) -> None:
         """Delete a file if it is there; a crash may bring it back."""
 
+    def rename(self, name: str, to: str) -> None:
+        """Give a file another name, durably; raise DiskError."""
+
 
 class OsFile:
     """A file of the operating system."""
@@ -110,10 +113,13 @@ class OsFile:
 
     def _take_back(self) -> None:
         try:
-            os.ftruncate(self._handle, self.size)
-        except OSError:
+            # A disk that became read-only has taken nothing, and lets nobody take anything back.
+            if os.fstat(self._handle).st_size != self.size:
+                os.ftruncate(self._handle, self.size)
+        except OSError as error:
             # With half a record at its end the file must not grow: a closed one refuses.
             self.close()
+            raise SyncError(f"cannot take back half a write to {self._path}: {error.strerror}") from None
 
 
 class OsFolder:
@@ -188,6 +194,14 @@ class OsFolder:
             (self.path / name).unlink(missing_ok=True)
         except OSError as error:
             raise _named(error, "delete", self.path / name) from None
+
+    def rename(self, name: str, to: str) -> None:
+        """See Folder."""
+        try:
+            (self.path / name).replace(self.path / to)
+        except OSError as error:
+            raise _named(error, "rename", self.path / name) from None
+        self.sync_names()
 
     def free_bytes(self) -> int:
         """Bytes that can still be written."""

@@ -6,6 +6,7 @@
     ├── TaskError       the training code of a task
     └── DiskError       the disk: what was asked of it did not happen
         ├── DiskFullError       there is no room; there may be again
+        ├── SyncError           what was written may or may not survive; the process must end
         └── DamagedError        what was written is not what is read
 
 A peer's misbehaviour is not here: it is a value that is counted, never a traceback.
@@ -42,6 +43,10 @@ class DiskError(ThinwireError):
 
 class DiskFullError(DiskError):
     """There is no room left; what was being written is not there, all before it is."""
+
+
+class SyncError(DiskError):
+    """A sync failed. Another one may succeed although bytes are lost, so only reading again tells what is there."""
 
 
 class DamagedError(DiskError):

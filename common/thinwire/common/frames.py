@@ -41,6 +41,7 @@ class Start(Frame, frozen=True):
     threads: int
     plan: dict[str, object]
     next_seq: int
+    state_dir: str = ""
 
 
 class Base(Frame, frozen=True):
@@ -56,6 +57,35 @@ class Pending(Frame, frozen=True):
 
     seq: int
     buffer_bytes: int
+
+
+class Restore(Frame, frozen=True):
+    """Begin with the residual in this file of the device's folder, whose CRC-32 was this."""
+
+    file: str
+    crc: int
+
+
+class Mask(Frame, frozen=True):
+    """This delta was sealed after the residual was saved: its coordinates have left it. The body holds its bytes."""
+
+    seq: int
+    buffer_bytes: int
+
+
+class Refund(Frame, frozen=True):
+    """This delta was given back after the residual was saved; the body holds its bytes."""
+
+    seq: int
+    buffer_bytes: int
+
+
+class SaveResidual(Frame, frozen=True):
+    """Save what is unsent to this file; `refunds` of the device were told before."""
+
+    file: str
+    generation: int
+    refunds: int
 
 
 class CommitFrame(Frame, frozen=True):
@@ -117,6 +147,17 @@ class SealedFrame(Frame, frozen=True):
     energy: float = 0.0
 
 
+class ResidualSaved(Frame, frozen=True):
+    """The residual after the seal and the refund of these numbers is in its file; or why it is not."""
+
+    generation: int
+    seals: int
+    refunds: int
+    file_bytes: int = 0
+    crc: int = 0
+    problem: str = ""
+
+
 class Applied(Frame, frozen=True):
     """The base holds this version."""
 
@@ -153,8 +194,22 @@ class Failed(Frame, frozen=True):
     message: str
 
 
-ToTrainer = Start | Base | Pending | CommitFrame | Rejection | Accepted | Replan | Conclude | Stop
-FromTrainer = Ready | SealedFrame | Applied | Desync | Figures | Failed
+ToTrainer = (
+    Start
+    | Base
+    | Pending
+    | Restore
+    | Mask
+    | Refund
+    | SaveResidual
+    | CommitFrame
+    | Rejection
+    | Accepted
+    | Replan
+    | Conclude
+    | Stop
+)
+FromTrainer = Ready | SealedFrame | ResidualSaved | Applied | Desync | Figures | Failed
 
 _encoder = msgspec.json.Encoder()
 TO_TRAINER: msgspec.json.Decoder[ToTrainer] = msgspec.json.Decoder(ToTrainer)

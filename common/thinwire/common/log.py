@@ -25,7 +25,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from thinwire.common.disk import File, Folder
-from thinwire.common.errors import DamagedError
+from thinwire.common.errors import DamagedError, DiskError, SyncError
 
 MAGIC = b"TWLOG\x001\n"
 MAX_HEADER_BYTES = 1 << 20
@@ -90,7 +90,7 @@ class Log:
         return self.segments[0].first if self.segments else self.next
 
     def append(self, header: bytes, body: bytes = b"") -> int:
-        """Add a record and give its number; it is safe after the next `sync`. Raise DiskError."""
+        """Add a record and give its number; it is safe after the next `sync`. Raise DiskError, SyncError."""
         file = self._writable()
         numbers = _NUMBERED.pack(len(header), len(body), self.next)
         crc = zlib.crc32(body, zlib.crc32(header, zlib.crc32(numbers)))
@@ -101,11 +101,11 @@ class Log:
         return self.next - 1
 
     def sync(self) -> int:
-        """Make all that was appended survive; give the number up to which it does. Raise DiskError."""
+        """Make all that was appended survive; give the number up to which it does. Raise SyncError."""
         with self._turn:
             upto = self.next - 1
             if self._file is not None and upto > self.synced:
-                self._file.sync()
+                _sync(self._file)
             self.mark(upto)
             return upto
 
@@ -150,7 +150,7 @@ class Log:
         if self._file is not None:
             # What is in the older segment must not be less safe than what follows it.
             with self._turn:
-                self._file.sync()
+                _sync(self._file)
                 self._file.close()
                 self._file = None
         name = f"{self._prefix}-{self.next:016d}.log"
@@ -285,6 +285,13 @@ class Log:
         if zlib.crc32(data, zlib.crc32(prefix[: _NUMBERED.size])) != crc or _chained(before, header, crc) != chain:
             raise _TornError(offset, "its checksum is wrong")
         return Record(number, header, body), offset + _RECORD.size + length, chain
+
+
+def _sync(file: File) -> None:
+    try:
+        file.sync()
+    except DiskError as error:
+        raise SyncError(str(error)) from None
 
 
 def _chained(before: bytes, header: bytes, crc: int) -> bytes:

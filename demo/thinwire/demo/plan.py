@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from thinwire.common.settings import AgentSettings, CoordinatorSettings, loads
 from thinwire.demo.options import DemoOptions
 
@@ -32,15 +34,17 @@ def coordinator_settings(options: DemoOptions, port: int, metrics_port: int) -> 
     return loads("", CoordinatorSettings, chosen + options.set, "the demo")
 
 
-def agent_settings(options: DemoOptions, device: int, port: int) -> AgentSettings:
+def agent_settings(options: DemoOptions, folder: Path, device: int, port: int) -> AgentSettings:
     """One agent of this run, behind the link at `port`: one person of the data set."""
+    name = f"watch-{device:02d}"
     chosen = (
         f'coordinator.address="127.0.0.1:{port}"',
-        f'device.name="watch-{device:02d}"',
+        f'device.name="{name}"',
         f"device.shards={PEOPLE}",
         f"device.shard={device % PEOPLE}",
         f"device.seed={options.seed * 1000 + device}",
         'link.backoff_cap="5s"',
+        f'state.dir="{folder / "state" / name}"',
     )
     return loads("", AgentSettings, chosen, "the demo")
 

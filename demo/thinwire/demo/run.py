@@ -97,7 +97,7 @@ class _Demo:
         if self._options.link:
             ports = self._fleet.links(self._address, self._options.link, self._options.devices)
         for device, port in enumerate(ports):
-            self._fleet.agent(agent_settings(self._options, device, port))
+            self._fleet.agent(agent_settings(self._options, self._fleet.folder, device, port))
 
     def _watch(self, watcher: Watcher) -> None:
         """Show figures until the training is over or the time is."""

@@ -18,13 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thinwire.client.outbox import SealedDelta
-from thinwire.common.codec import Limits, unpack
+from thinwire.common import frames
+from thinwire.common.codec import Limits, Unpacked, unpack
 from thinwire.common.values import Verdict
 from thinwire.server import effects, events
 from thinwire.sim.device import Device
 from thinwire.sim.learners import WholeSteps
 from thinwire.sim.trainer import Trainer
 from thinwire.sim.world import Watch, World
+from thinwire.trainer import residual
 from thinwire.trainer.replica import Replica
 
 Mass = NDArray[np.float64]
@@ -42,6 +44,7 @@ class _Account:
         self.earlier_born_P = np.zeros(size)  # by trainers that are gone
         self.settled: set[int] = set()  # accepted, or rejected without a refund
         self.trainer: Trainer | None = None
+        self.begun = False
 
 
 class MassAudit(Watch):
@@ -98,19 +101,20 @@ class MassAudit(Watch):
         """Hold every account against what is there."""
         self.moments += 1
         for device in world.devices:
-            self._follow(device)
+            self._follow(world, device)
             self._check_device(world, device)
         if self._model_too:
             self._check_model(world)
 
-    def _follow(self, device: Device) -> None:
+    def _follow(self, world: World, device: Device) -> None:
         account = self.account(device.name)
         if account.trainer is device.trainer:
             return
         if account.trainer is not None:
             replica, born_P = account.trainer.course.replica, _born(account.trainer)
             account.earlier_born_P += born_P
-            account.forgotten_P += _unsealed(replica)
+            account.begun = True
+            account.forgotten_P += _unsealed(replica) - self._owed(world, device)
             held = {delta.seq for delta in _held(device)}
             for seq, delta in replica.pending.items():
                 if seq not in held | account.settled:
@@ -122,6 +126,8 @@ class MassAudit(Watch):
         born_P = account.earlier_born_P + (_born(trainer) if trainer else 0.0)
         there_P = account.accepted_P + account.dropped_P + account.forgotten_P + self._in_flight(world, device)
         there_P += _unsealed(trainer.course.replica) if trainer else 0.0
+        if device.core.seat.ready is None and account.begun:
+            there_P += self._owed(world, device)
         self._demand(world, born_P, there_P, f"of {device.name}")
 
     def _check_model(self, world: World) -> None:
@@ -148,8 +154,25 @@ class MassAudit(Watch):
                 flying_P += self._dense(world, sealed.payload)
         return flying_P
 
+    def _owed(self, world: World, device: Device) -> Mass:
+        """The residual that the device's next trainer will begin with."""
+        replica = Replica(np.zeros(self.size, np.float32), 0.0)
+        for frame, body in device.store.replay():
+            match frame:
+                case frames.Restore():
+                    residual.load(device.folder, frame, replica)
+                case frames.Mask():
+                    replica.mask(self._unpacked(world, body).index_K)
+                case frames.Refund():
+                    found = self._unpacked(world, body)
+                    replica.repay(found.index_K, found.value_K)
+        return replica.residual_P.astype(np.float64)
+
+    def _unpacked(self, world: World, payload: bytes) -> Unpacked:
+        return unpack(payload, Limits(world.coordinator.core.model.layout.hash, self.size, self.size))
+
     def _dense(self, world: World, payload: bytes) -> Mass:
-        found = unpack(payload, Limits(world.coordinator.core.model.layout.hash, self.size, self.size))
+        found = self._unpacked(world, payload)
         delta_P = np.zeros(self.size)
         delta_P[found.index_K] = found.value_K
         return delta_P
@@ -161,7 +184,7 @@ def _born(trainer: Trainer) -> Mass:
 
 
 def _held(device: Device) -> list[SealedDelta]:
-    return device.core.outbox.pending() + device.core.outbox.owed
+    return device.core.outbox.pending()
 
 
 def _unsealed(replica: Replica) -> Mass:

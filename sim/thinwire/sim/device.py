@@ -6,8 +6,12 @@ import random
 from collections.abc import Callable
 
 from thinwire.client import core, effects, events
+from thinwire.client.store import Store
+from thinwire.client.telling import plan_fields
 from thinwire.common import frames
 from thinwire.common.backoff import Backoff
+from thinwire.common.disk import Folder
+from thinwire.common.errors import DiskError
 from thinwire.common.values import FromCoordinator, Report
 from thinwire.sim.agenda import Agenda, Alarm
 from thinwire.sim.line import Call, CoordinatorEnd, Line
@@ -29,9 +33,12 @@ class Device:
         learner: Callable[[], Learner],
         trainer_start_s: float,
         dice: random.Random,
+        folder: Folder,
     ) -> None:
         self.name, self.line = name, line
-        self.core = core.AgentCore(name, "simulated", dice, Backoff())
+        self.folder = folder
+        self.store = Store(folder)
+        self.core = core.AgentCore(name, "simulated", dice, Backoff(), self.store.restored)
         self.trainer: Trainer | None = None
         self.notes: list[str] = []
         self.quit: effects.Quit | None = None
@@ -71,6 +78,24 @@ class Device:
             self._perform(effect)
         self._alarm.set()
 
+    def _persist(self, effect: effects.Persist | effects.Flush) -> None:
+        try:
+            if isinstance(effect, effects.Persist):
+                self.store.keep(effect.record, effect.body)
+            else:
+                self.store.flush()
+        except DiskError as error:
+            self._handle(events.DiskRefused(str(error)))
+            return
+        if isinstance(effect, effects.Flush) or effect.record.synced:
+            self._handle(events.Persisted())
+
+    def _recover(self) -> None:
+        recovery = self.store.recover()
+        for frame, body in recovery.told:
+            self._tell(frame, body)
+        self._handle(events.Recovered(recovery.forgotten_cuts, recovery.problem))
+
     def _perform(self, effect: effects.Effect) -> None:  # noqa: C901  # one flat table of effects
         match effect:
             case effects.Send():
@@ -79,6 +104,10 @@ class Device:
                 self._say(effects.Send(self._report()))
             case effects.Tell():
                 self._tell(effect.frame, effect.body)
+            case effects.Persist() | effects.Flush():
+                self._persist(effect)
+            case effects.Recover():
+                self._recover()
             case effects.Spool():
                 if effect.slice.begins:
                     self._spool.clear()
@@ -124,12 +153,13 @@ class Device:
         self._end_trainer()
         self._starts += 1
         start = self._starts
-        plan = plan_of(core.plan_fields(effect.welcome.plan))
+        plan = plan_of(plan_fields(effect.welcome.plan))
 
         def begin() -> None:
             if start == self._starts and self.quit is None:
                 self.trainer = Trainer(
-                    self._agenda, self._description.step_s, self._learner(), plan, effect.next_seq, self._hear_trainer
+                    self._agenda, self._description.step_s, self._learner(), plan, effect.next_seq, self.folder,
+                    self._hear_trainer,
                 )  # fmt: skip
                 self.trainer.nap(self._naps_until)
 

@@ -159,6 +159,15 @@ class SimFolder:
         self._names.pop(name, None)
         self.reach(name, "remove.after")
 
+    def rename(self, name: str, to: str) -> None:
+        """See Folder."""
+        self.change(name, "rename", self.life)
+        self.reach(name, "rename.before")
+        self._names[to] = self._found(name)
+        del self._names[name]
+        self._sync_names()
+        self.reach(name, "rename.after")
+
     def free_bytes(self) -> int:
         """Bytes that can still be written."""
         if self.full or self.read_only:

@@ -6,9 +6,11 @@ from collections import deque
 from collections.abc import Callable
 
 from thinwire.common import frames
+from thinwire.common.disk import Folder
 from thinwire.common.errors import ThinwireError
 from thinwire.common.values import Plan
 from thinwire.sim.agenda import Agenda
+from thinwire.trainer import residual
 from thinwire.trainer.course import Course, Learner
 
 Heard = Callable[[frames.FromTrainer, bytes], None]
@@ -18,9 +20,9 @@ class Trainer:
     """Frames wait while a step is computed, as in the process; what it says is heard only while it lives."""
 
     def __init__(
-        self, agenda: Agenda, step_s: float, learner: Learner, plan: Plan, next_seq: int, heard: Heard
+        self, agenda: Agenda, step_s: float, learner: Learner, plan: Plan, next_seq: int, folder: Folder, heard: Heard
     ) -> None:
-        self.learner = learner
+        self.learner, self._folder = learner, folder
         self.alive = True
         self._agenda, self._step_s, self._heard = agenda, step_s, heard
         self._inbox: deque[tuple[frames.ToTrainer, bytes]] = deque()
@@ -70,7 +72,16 @@ class Trainer:
 
     def _drain(self) -> None:
         while self._inbox:
-            self.course.obey(*self._inbox.popleft())
+            self._obey(*self._inbox.popleft())
+
+    def _obey(self, frame: frames.ToTrainer, body: bytes) -> None:
+        match frame:
+            case frames.Restore():
+                residual.load(self._folder, frame, self.course.replica)
+            case frames.SaveResidual():
+                self._say(residual.save(self._folder, frame, self.course.replica), b"")
+            case _:
+                self.course.obey(frame, body)
 
     def _step(self) -> None:
         self._busy = False

@@ -20,6 +20,7 @@ from thinwire.server.state import Identity, RunState
 from thinwire.sim.agenda import Agenda
 from thinwire.sim.coordinator import Coordinator
 from thinwire.sim.device import Device
+from thinwire.sim.disk import SimFolder
 from thinwire.sim.line import Line
 from thinwire.sim.scenario import History, Row, Scenario
 from thinwire.trainer.course import Learner
@@ -94,7 +95,7 @@ class World:
         dice = random.Random(f"{scenario.seed} agent {number}")
         return Device(
             self.agenda, name, description, line, self.coordinator, lambda: scenario.learner(number),
-            scenario.trainer_start_s, dice,
+            scenario.trainer_start_s, dice, SimFolder(name, random.Random(f"{scenario.seed} disk {number}")),
         )  # fmt: skip
 
     def _plan_break(self, line: Line, at: float, for_s: float, notice_s: float) -> None:

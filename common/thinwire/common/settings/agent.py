@@ -84,8 +84,11 @@ class Link(Section, frozen=True, kw_only=True):
 class State(Section, frozen=True, kw_only=True):
     """What the agent keeps on disk."""
 
-    # Folder for snapshots on their way to the trainer; "" is a private temporary one.
+    # Folder of what the device must not forget; "" is devices/NAME in $STATE_DIRECTORY, or else in
+    # $XDG_STATE_HOME/thinwire, or else in ~/.local/state/thinwire; "none" keeps nothing beyond the agent's life.
     dir: str = ""
+    # Deltas after which the residual, which is as large as the model, is saved; a large one less often.
+    residual_every: Count = 30
 
 
 class Metrics(Section, frozen=True, kw_only=True):
