@@ -24,6 +24,7 @@ class Process:
     name: str
     command: list[str]
     log: Path
+    environment: dict[str, str] | None = None
     now: subprocess.Popen[bytes] | None = None
     began: float = 0.0
     lives: int = 0
@@ -38,6 +39,7 @@ class Process:
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=file,
+                env=self.environment,
                 start_new_session=True,
             )
         self.began = time.monotonic()
@@ -50,10 +52,7 @@ class Process:
 
     def children(self) -> list[int]:
         """The processes that it has started."""
-        try:
-            return [int(pid) for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()]
-        except OSError:
-            return []
+        return children(self.pid) if self.pid is not None else []
 
     def end(self) -> None:
         """SIGKILL."""
@@ -63,10 +62,11 @@ class Process:
             self.now = None
 
     def pull_the_plug(self) -> None:
-        """SIGKILL of it and all its children at one time."""
+        """SIGKILL of it and all that it has started, at one time, whatever sessions those have made."""
         if self.now is not None:
-            with suppress(ProcessLookupError):
-                os.killpg(self.now.pid, signal.SIGKILL)
+            for pid in [self.now.pid, *descendants(self.now.pid)]:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             self.end()
 
     def signal(self, number: signal.Signals) -> None:
@@ -80,6 +80,20 @@ class Process:
         return f"the end of {self.log}:\n" + "\n".join(f"  {line}" for line in lines)
 
 
+def children(pid: int) -> list[int]:
+    """The processes that a process has started, from whichever of its threads."""
+    found: list[int] = []
+    with suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            found += map(int, (task / "children").read_text().split())
+    return found
+
+
+def descendants(pid: int) -> list[int]:
+    """Those, and those that they have started."""
+    return [found for child in children(pid) for found in (child, *descendants(child))]
+
+
 @dataclass(slots=True)
 class Fleet:
     """All of them, by name."""
@@ -89,10 +103,15 @@ class Fleet:
 
     def start(self, name: str, *arguments: str, namespace: str = "") -> Process:
         """Start a thinwire command, in a namespace's file or in this one."""
-        command = [sys.executable, "-m", "thinwire.cli", *arguments]
+        return self.run(name, [sys.executable, "-m", "thinwire.cli", *arguments], namespace)
+
+    def run(
+        self, name: str, command: list[str], namespace: str = "", environment: dict[str, str] | None = None
+    ) -> Process:
+        """Start any command."""
         if namespace:
             command = ["nsenter", f"--net={namespace}", *command]
-        process = self.processes[name] = Process(name, command, self.folder / f"{name}.log")
+        process = self.processes[name] = Process(name, command, self.folder / f"{name}.log", environment)
         process.start()
         return process
 

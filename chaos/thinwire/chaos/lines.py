@@ -9,7 +9,7 @@ from typing import Self
 
 import msgspec
 
-from thinwire.chaos.network import Order, Place, Plan
+from thinwire.chaos.network import Carried, Order, Place, Plan
 from thinwire.common.errors import TaskError
 
 
@@ -35,9 +35,12 @@ class Lines:
 
     def cut(self, device: int, cut: bool) -> None:
         """Let nothing through a device's line, or let it go."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(msgspec.json.encode(Order(device=device, cut=cut)) + b"\n")
-        self._process.stdin.flush()
+        self._order(Order(device=device, cut=cut))
+
+    def carried(self, device: int) -> Carried:
+        """Bytes that a device's line has delivered so far."""
+        self._order(Order(device=device))
+        return msgspec.json.decode(self._line(), type=Carried)
 
     def __enter__(self) -> Self:
         return self
@@ -56,6 +59,11 @@ class Lines:
             self._counts = msgspec.json.decode(line, type=dict[str, int]) if line else {}
             self._process.wait()
         return self._counts
+
+    def _order(self, order: Order) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(msgspec.json.encode(order) + b"\n")
+        self._process.stdin.flush()
 
     def _line(self) -> bytes:
         assert self._process.stdout is not None

@@ -3,7 +3,8 @@
     python -m thinwire.chaos.network {"kind": "namespaces", "lines": "mixed", "devices": 4, "seed": 1, "port": 8470}
 
 says where each device is and what it dials, a JSON line for each. Then it takes orders as JSON lines on its standard
-input, `{"device": 0, "cut": true}`, and ends when that ends, with a line of what became of the packets.
+input, `{"device": 0, "cut": true}`, answers `{"device": 0}` with the bytes that its line has carried, and ends when
+that input ends, with a line of what became of the packets.
 
     hub, where the coordinator is           device 3
     10.77.3.1 ─ tun d3 ─► wire down ─► tun line ─ 10.77.3.2
@@ -44,11 +45,18 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     port: int
 
 
-class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """Cut a device's line, or let it go."""
+class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Cut a device's line, or let it go; None asks what it has carried."""
 
     device: int
-    cut: bool
+    cut: bool | None = None
+
+
+class Carried(msgspec.Struct, frozen=True, kw_only=True):
+    """Bytes that a line has delivered; with the headers of IP when it carries packets."""
+
+    up: int
+    down: int
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,6 +74,9 @@ class Line(Protocol):
     def cut(self, cut: bool) -> None:
         """Let nothing through, or let it go."""
 
+    def carried(self) -> Carried:
+        """Bytes that it has delivered."""
+
     def counts(self) -> dict[str, int]:
         """What became of packets."""
 
@@ -81,6 +92,10 @@ class TunLine:
     def cut(self, cut: bool) -> None:
         """Let nothing through, or let it go."""
         self._up.cut = self._down.cut = cut
+
+    def carried(self) -> Carried:
+        """Bytes that it has delivered."""
+        return Carried(up=self._up.bytes_delivered, down=self._down.bytes_delivered)
 
     def counts(self) -> dict[str, int]:
         """What became of packets, both ways."""
@@ -126,6 +141,10 @@ class LoopbackLine:
         else:
             self._link.restore()
 
+    def carried(self) -> Carried:
+        """Bytes that it has delivered."""
+        return Carried(up=self._link.bytes_up, down=self._link.bytes_down)
+
     def counts(self) -> dict[str, int]:
         """A proxy sees bytes, not packets."""
         return {"bytes_up": self._link.bytes_up, "bytes_down": self._link.bytes_down}
@@ -140,7 +159,10 @@ async def serve(plan: Plan) -> None:
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     while text := await reader.readline():
         order = msgspec.json.decode(text, type=Order)
-        lines[order.device].cut(order.cut)
+        if order.cut is None:
+            _say(lines[order.device].carried())
+        else:
+            lines[order.device].cut(order.cut)
     _say(dict(sum((Counter(line.counts()) for line in lines), Counter[str]())))
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from thinwire.cli import options
+from thinwire.cli import options, tables
 
 
 @click.group()
@@ -58,3 +58,41 @@ def soak(
             json=json,
         )
     )  # fmt: skip
+
+
+@chaos.command()
+@click.option(
+    "--flower", type=click.Path(exists=True, file_okay=False, path_type=Path), required=True,
+    help="Folder of a virtual environment that has flwr; thinwire itself never needs it.",
+)  # fmt: skip
+@click.option(
+    "--keep", type=click.Path(file_okay=False, path_type=Path), default=Path("peers"), show_default=True,
+    help="Folder for logs, and for rows that are done; those are not played again.",
+)  # fmt: skip
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the table there, in Markdown.")
+@click.option("--system", "systems", type=click.Choice(["thinwire", "flower"]), multiple=True, help="Only this one.")
+@click.option(
+    "--fault", "faults", type=click.Choice(["client kill -9", "server kill -9", "30 s cut"]), multiple=True,
+    help="Only this one.",
+)  # fmt: skip
+@click.option("--repeat", type=click.IntRange(1), default=1, show_default=True, help="Runs of each fault.")
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Seed of the lines.")
+def peers(
+    flower: Path, keep: Path, out: Path | None, systems: tuple[str, ...], faults: tuple[str, ...], repeat: int,
+    seed: int,
+) -> None:  # fmt: skip
+    """Do the same to thinwire and to Flower, and count what is lost.
+
+    \b
+    Example:
+      python3 -m venv flower && flower/bin/pip install flwr
+      thinwire chaos peers --flower flower --out docs/results/faults.md
+    """
+    from thinwire.chaos.peers.run import run
+    from thinwire.chaos.peers.setup import PeersOptions
+    from thinwire.chaos.peers.table import HEAD, cells
+
+    rows = run(
+        PeersOptions(flower=flower, keep=keep, out=out, systems=systems, faults=faults, repeat=repeat, seed=seed)
+    )
+    tables.show(tables.Table(HEAD, cells(rows)))
