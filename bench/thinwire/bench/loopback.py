@@ -14,7 +14,7 @@ from thinwire.common.settings import CoordinatorSettings, loads
 from thinwire.server.coordinator import Coordinator
 from thinwire.server.evaluator import ModelDescription
 from thinwire.server.home import Home
-from thinwire.server.prepare import begin
+from thinwire.server.prepare import begin, resume
 from thinwire.server.run import serve
 
 # The port is free, nobody is evaluated, and there are no metrics unless they are asked for.
@@ -55,8 +55,9 @@ def model_of(*shape: int, seed: int = 0) -> ModelDescription:
 async def serving(
     model: ModelDescription, settings: CoordinatorSettings, home: Home | None = None
 ) -> AsyncIterator[Serving]:
-    """Serve until the block ends, with a journal in `home`; raise what keeps the coordinator from starting."""
-    coordinator = begin(settings, model, None, home)
+    """Serve until the block ends, on from the journal in `home`; raise what keeps the coordinator from starting."""
+    kept = home.newest() if home else None
+    coordinator = resume(settings, kept, None) if kept else begin(settings, model, None, home)
     stopped = asyncio.Event()
     port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     life = asyncio.create_task(serve(coordinator, settings, stopped, port.set_result), name="coordinator")

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import struct
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
+
+import msgspec
 
 from thinwire.common.layout import Layout
 from thinwire.common.snapshot import Snapshot, pack_snapshot
 from thinwire.server.model import Commit
+
+_LENGTH = struct.Struct("<I")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +33,31 @@ class PackedSnapshot:
         """Pack a snapshot; `through` must be as of its version."""
         packed = pack_snapshot(snapshot, layout, buffers)
         return cls(snapshot.version, packed, hashlib.sha256(packed).digest(), through)
+
+    def to_parts(self) -> Iterator[bytes]:
+        """What a file of it holds."""
+        label = msgspec.msgpack.encode(_Label(self.version, self.sha256, self.through))
+        yield _LENGTH.pack(len(label)) + label
+        yield self.packed
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> PackedSnapshot:
+        """Read what `to_parts` wrote; raise ValueError when it is not that."""
+        try:
+            (length,) = _LENGTH.unpack_from(data)
+            label = msgspec.msgpack.decode(data[_LENGTH.size : _LENGTH.size + length], type=_Label)
+        except (struct.error, msgspec.MsgspecError) as error:
+            raise ValueError(f"no label: {error}") from None
+        packed = data[_LENGTH.size + length :]
+        if hashlib.sha256(packed).digest() != label.sha256:
+            raise ValueError("its SHA-256 is wrong")
+        return cls(label.version, packed, label.sha256, label.through)
+
+
+class _Label(msgspec.Struct, frozen=True):
+    version: int
+    sha256: bytes
+    through: dict[str, tuple[int, int]]
 
 
 class CommitLog:

@@ -52,6 +52,9 @@ class Coordinator:
         self.commits = CommitLog(self.dense_bytes, model.version)
         for commit in commits:
             self.commits.append(commit)
+        kept = recorder.journal.kept() if recorder.journal else None
+        if kept is not None and self.commits.reaches(kept.version):
+            self.commits.keep(kept)
         self.checksum = model.checksum
         self.sessions: dict[str, Conversation] = {}
         self.devices = {name: DeviceRecord() for name in state.roster.members}
@@ -146,6 +149,9 @@ class Coordinator:
             )
             # Nobody may hear of a version that a power cut could still undo.
             await waiting.carried_out
+            if self.recorder.journal is not None:
+                with suppress(DiskError):
+                    await asyncio.to_thread(self.recorder.journal.keep, made)
             self.commits.keep(made)
             return made
 

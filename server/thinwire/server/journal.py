@@ -16,15 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thinwire.common.disk import Folder
-from thinwire.common.errors import DamagedError
+from thinwire.common.errors import DamagedError, DiskError
 from thinwire.common.log import Log
 from thinwire.server import checkpoint, entries
+from thinwire.server.commits import PackedSnapshot
 from thinwire.server.entries import AnyEntry, Entry
 from thinwire.server.model import Commit
 from thinwire.server.state import Frozen, RunState
 
 Vector = NDArray[np.float32]
 PREFIX = "journal"
+SNAPSHOT = "snapshot.packed"
 
 log = logging.getLogger("thinwire.server")
 
@@ -91,6 +93,20 @@ class Journal:
         self._bytes_since = 0
         checkpoint.write(self.folder, number, frozen, vectors)
         self._retain()
+
+    def keep(self, snapshot: PackedSnapshot) -> None:
+        """Write down a snapshot that devices are being sent, for those that are cut off in the middle of it."""
+        self.folder.replace(SNAPSHOT, snapshot.to_parts())
+
+    def kept(self) -> PackedSnapshot | None:
+        """The snapshot that was written down last, if it can be read."""
+        if SNAPSHOT not in self.folder.names():
+            return None
+        try:
+            return PackedSnapshot.from_bytes(self.folder.read(SNAPSHOT))
+        except (ValueError, DiskError) as error:
+            log.warning("%s is of no use, and made anew when a device asks: %s", SNAPSHOT, error)
+            return None
 
     def recover(self, through_version: int | None = None) -> Recovered:
         """The run as its entries left it, or left it at a version; raise DamagedError where they do not add up."""

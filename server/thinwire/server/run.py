@@ -15,6 +15,7 @@ import uvloop
 from thinwire.common import http, logs
 from thinwire.common.address import parse_address
 from thinwire.common.channel import server_credentials, server_options
+from thinwire.common.disk import OsFolder
 from thinwire.common.errors import DiskError, LinkError, SettingsError, ThinwireError
 from thinwire.common.exits import Exit
 from thinwire.common.places import state_folder
@@ -25,6 +26,7 @@ from thinwire.server.home import Home
 from thinwire.server.operator import OperatorService
 from thinwire.server.prepare import begin, refuse_other_model, resume
 from thinwire.server.service import FleetService
+from thinwire.server.shelf import Shelf
 from thinwire.server.staging import Staging
 from thinwire.tasks import task_path
 from thinwire.v1 import operator_pb2_grpc, session_pb2_grpc
@@ -120,7 +122,7 @@ async def serve(
 ) -> None:
     """Serve devices, operators and Prometheus until `stopped`; tell `listening` the port."""
     server = grpc.aio.server(options=server_options())
-    staging = Staging(settings.limits.max_delta_bytes, settings.limits.staged_bytes)
+    staging = Staging(settings.limits.max_delta_bytes, settings.limits.staged_bytes, _shelf_of(coordinator))
     fleet = FleetService(
         coordinator, staging, max_devices=settings.limits.max_devices, tls=settings.tls.enabled
     )
@@ -156,6 +158,11 @@ async def serve(
         await coordinator.close()
         if metrics is not None:
             metrics.close()
+
+
+def _shelf_of(coordinator: Coordinator) -> Shelf | None:
+    journal = coordinator.recorder.journal
+    return Shelf(journal.folder.path / "arriving") if journal and isinstance(journal.folder, OsFolder) else None
 
 
 def _bind(server: grpc.aio.Server, settings: CoordinatorSettings) -> int:

@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass, field
 
 from thinwire.common.values import DeltaChunk, DeltaHeader, RefusalReason, Staged
+from thinwire.server.shelf import Shelf
 
 
 class StagingError(ValueError):
@@ -21,6 +22,7 @@ class _Partial:
     seq: int
     header: DeltaHeader
     held: bytearray = field(default_factory=bytearray)
+    shelved: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +35,18 @@ class WholeDelta:
 
 
 class Staging:
-    """At most one partial delta a device, and at most `limit_bytes` over all of them, counted when announced."""
+    """At most one partial delta a device, and at most `limit_bytes` over all of them, counted when announced.
 
-    def __init__(self, max_delta_bytes: int, limit_bytes: int) -> None:
+    With a shelf, what is held outlives this process.
+    """
+
+    def __init__(self, max_delta_bytes: int, limit_bytes: int, shelf: Shelf | None = None) -> None:
         self._max_delta_bytes = max_delta_bytes
         self._limit_bytes = limit_bytes
         self._partials: dict[str, _Partial] = {}
+        self._shelf = shelf
+        for device, seq, header, data in shelf.load(limit_bytes) if shelf else ():
+            self._partials[device] = _Partial(seq, header, bytearray(data), shelved=True)
 
     def staged(self, device: str) -> tuple[Staged, ...]:
         """What is held of this device's unfinished delta, for its Welcome."""
@@ -47,7 +55,9 @@ class Staging:
 
     def forget(self, device: str) -> None:
         """Drop a partial delta; the device still has the bytes."""
-        self._partials.pop(device, None)
+        partial = self._partials.pop(device, None)
+        if partial is not None and partial.shelved and self._shelf is not None:
+            self._shelf.drop(device)
 
     def take(self, device: str, chunk: DeltaChunk) -> WholeDelta | None:
         """Add a chunk; the delta when this was its end and the bytes are right; raise StagingError otherwise."""
@@ -65,7 +75,19 @@ class Staging:
                 device, f"delta {chunk.seq} is longer than the {partial.header.total_bytes} bytes announced"
             )
         partial.held += chunk.data
-        return self._finish(device, partial) if chunk.end else None
+        if chunk.end:
+            return self._finish(device, partial)
+        self._shelve(device, partial, chunk.data)
+        return None
+
+    def _shelve(self, device: str, partial: _Partial, data: bytes) -> None:
+        # A delta of a single chunk never comes here: there would be nothing to go on with.
+        if self._shelf is None:
+            return
+        if not partial.shelved:
+            self._shelf.begin(device, partial.seq, partial.header)
+            partial.shelved = True
+        self._shelf.add(device, data)
 
     def _announce(self, device: str, chunk: DeltaChunk, header: DeltaHeader) -> None:
         if not 0 < header.total_bytes <= self._max_delta_bytes:
@@ -88,7 +110,8 @@ class Staging:
         # The oldest partial is the likeliest to belong to a device that is gone; dropping it costs a repetition.
         while self._partials and announced + wanted_bytes > self._limit_bytes:
             oldest = next(iter(self._partials))
-            announced -= self._partials.pop(oldest).header.total_bytes
+            announced -= self._partials[oldest].header.total_bytes
+            self.forget(oldest)
 
     def _finish(self, device: str, partial: _Partial) -> WholeDelta:
         if len(partial.held) != partial.header.total_bytes:
