@@ -1,5 +1,7 @@
 """A coordinator in a process of its own, for a random model and without torch; it can be measured, and killed.
 
+With `state.dir` it keeps a journal there; without, it keeps nothing.
+
     python -m thinwire.bench.lone ROWSxCOLUMNS [KEY=VALUE]...
 
 says on its standard output which port it took, and serves until it is killed.
@@ -21,6 +23,7 @@ import uvloop
 
 from thinwire.bench.loopback import model_of, serving, settings_of
 from thinwire.common import logs
+from thinwire.server.home import Home
 
 TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 
@@ -72,7 +75,8 @@ async def _serve(shape: str, *sets: str) -> None:
     model = model_of(*(int(length) for length in shape.split("x")))
     settings = settings_of(*sets)
     logs.setup(settings.logs.level, sys.stderr)
-    async with serving(model, settings) as served:
+    home = Home(Path(settings.state.dir)) if settings.state.dir else None
+    async with serving(model, settings, home) as served:
         print(served.port, flush=True)
         await asyncio.Event().wait()
 
