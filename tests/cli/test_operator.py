@@ -21,10 +21,12 @@ STATUS = messages.GetStatusResponse(
     task="watch", phase="training", version=41, checksum=2**64 - 1, parameters=103_000, elapsed_s=185.2,
     connected=2, known=3, accepted=120, rejected=1, evaluated_version=40, metrics={"accuracy": 0.9312},
     target_accuracy=0.95, packed_bytes_up=3_000_000, dense_bytes_up=90_000_000, overlap_ratio=0.87,
+    groups=[messages.DensityGroup(density=0.0307, devices=1), messages.DensityGroup(density=0.3, devices=2)],
+    density_down=0.33,
 )  # fmt: skip
 DEVICES = messages.ListDevicesResponse(
     devices=[
-        messages.Device(name="pi4-kitchen", connected=True, version=41, accepted=60,
+        messages.Device(name="pi4-kitchen", connected=True, version=41, accepted=60, density=0.3, group=1,
                         report=messages.DeviceReport(rtt_s=0.2031, goodput_up=250_000, checksum=1)),
         messages.Device(name="pi4-[bold]shed", last_seen_s=4000.0),
     ]
@@ -75,6 +77,7 @@ def test_status_shows_what_a_person_asks_first(address: str) -> None:
     assert "2 connected of 3 known" in output
     assert "2.9 MiB packed" in output
     assert "30 times less than dense" in output
+    assert "3.07% (1 devices), 30.00% (2 devices) up, 33.00% down" in output
 
 
 def test_status_as_json_has_every_field_and_a_schema(address: str) -> None:
@@ -93,6 +96,7 @@ def test_devices_have_a_row_each_and_their_names_are_no_markup(address: str) -> 
     assert kitchen.split()[:2] == ["pi4-kitchen", "up"]
     assert "203 ms" in kitchen
     assert "2.00 Mbit/s" in kitchen
+    assert "30.00% (1)" in kitchen
     assert shed.split()[:4] == ["pi4-[bold]shed", "down", "1h06m", "ago"]
 
 

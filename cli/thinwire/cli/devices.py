@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _COLUMNS = (
     "device", "link", "last seen", "version", "deltas", "rejected", "weight",
-    "sent", "received", "rtt", "goodput up", "delay", "busy", "overlap", "memory",
+    "density", "sent", "received", "rtt", "goodput up", "delay", "busy", "overlap", "memory",
 )  # fmt: skip
 
 
@@ -27,7 +27,8 @@ def devices(coordinator: Coordinator, json: bool, watch: float | None) -> None:
 
     Memory is that of the agent and of its trainer; busy is the share of the time in which the trainer computed,
     overlap the share of the transfer time in which it did. Delay is in local steps, from a delta's cut to its
-    inclusion: median/95th percentile.
+    inclusion: median/95th percentile. Density is the share of the parameters in a device's next delta, with the number
+    of its group.
 
     \b
     Examples:
@@ -52,6 +53,7 @@ def _row(device: "Device") -> tuple[str, ...]:
         str(device.accepted),
         str(device.rejected),
         f"{device.weight:.3f}",
+        f"{device.density:.2%} ({device.group})",
         about(report.wire_sent_bytes),
         about(report.wire_received_bytes),
         f"{report.rtt_s * 1e3:.0f} ms",

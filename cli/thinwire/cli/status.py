@@ -43,6 +43,7 @@ def facts(status: "GetStatusResponse") -> Table:
         ),
         ("up", _traffic(status.packed_bytes_up, status.dense_bytes_up, status.wire_bytes_up)),
         ("down", _traffic(status.packed_bytes_down, status.dense_bytes_down, status.wire_bytes_down)),
+        ("density", _density(status)),
         ("delay", _delay(status)),
         ("overlap", f"trainers computed during {status.overlap_ratio:.0%} of the transfer time"),
     ]
@@ -71,6 +72,11 @@ def _delay(status: "GetStatusResponse") -> str:
         f"{status.delay_median} local steps from cut to inclusion (median),"
         f" {status.delay_least} at least, {status.delay_p95} at the slowest device's 95th percentile"
     )
+
+
+def _density(status: "GetStatusResponse") -> str:
+    groups = ", ".join(f"{group.density:.2%} ({group.devices} devices)" for group in status.groups)
+    return f"{groups or 'not known'} up, {status.density_down:.2%} down"
 
 
 def _traffic(packed: int, dense: int, wire: int) -> str:

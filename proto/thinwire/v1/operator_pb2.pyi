@@ -72,6 +72,8 @@ class GetStatusResponse(google.protobuf.message.Message):
     DELAY_LEAST_FIELD_NUMBER: builtins.int
     DELAY_MEDIAN_FIELD_NUMBER: builtins.int
     DELAY_P95_FIELD_NUMBER: builtins.int
+    GROUPS_FIELD_NUMBER: builtins.int
+    DENSITY_DOWN_FIELD_NUMBER: builtins.int
     lineage: builtins.str
     """This training run, hexadecimal."""
     task: builtins.str
@@ -122,9 +124,15 @@ class GetStatusResponse(google.protobuf.message.Message):
     """the median of the devices' medians,"""
     delay_p95: builtins.int
     """and the largest of the devices' 95th percentiles."""
+    density_down: builtins.float
+    """Share of the parameters in the next commit."""
     @property
     def metrics(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.float]:
         """What the evaluation found, by name; for example "accuracy"."""
+
+    @property
+    def groups(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___DensityGroup]:
+        """Groups of devices that share a density, in the order of their numbers; one of all where nothing groups them."""
 
     def __init__(
         self,
@@ -155,10 +163,34 @@ class GetStatusResponse(google.protobuf.message.Message):
         delay_least: builtins.int = ...,
         delay_median: builtins.int = ...,
         delay_p95: builtins.int = ...,
+        groups: collections.abc.Iterable[global___DensityGroup] | None = ...,
+        density_down: builtins.float = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["accepted", b"accepted", "checksum", b"checksum", "connected", b"connected", "delay_least", b"delay_least", "delay_median", b"delay_median", "delay_p95", b"delay_p95", "dense_bytes_down", b"dense_bytes_down", "dense_bytes_up", b"dense_bytes_up", "elapsed_s", b"elapsed_s", "evaluated_version", b"evaluated_version", "known", b"known", "lineage", b"lineage", "mean_staleness", b"mean_staleness", "metrics", b"metrics", "overlap_ratio", b"overlap_ratio", "packed_bytes_down", b"packed_bytes_down", "packed_bytes_up", b"packed_bytes_up", "parameters", b"parameters", "phase", b"phase", "reason", b"reason", "rejected", b"rejected", "target_accuracy", b"target_accuracy", "task", b"task", "version", b"version", "wire_bytes_down", b"wire_bytes_down", "wire_bytes_up", b"wire_bytes_up"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["accepted", b"accepted", "checksum", b"checksum", "connected", b"connected", "delay_least", b"delay_least", "delay_median", b"delay_median", "delay_p95", b"delay_p95", "dense_bytes_down", b"dense_bytes_down", "dense_bytes_up", b"dense_bytes_up", "density_down", b"density_down", "elapsed_s", b"elapsed_s", "evaluated_version", b"evaluated_version", "groups", b"groups", "known", b"known", "lineage", b"lineage", "mean_staleness", b"mean_staleness", "metrics", b"metrics", "overlap_ratio", b"overlap_ratio", "packed_bytes_down", b"packed_bytes_down", "packed_bytes_up", b"packed_bytes_up", "parameters", b"parameters", "phase", b"phase", "reason", b"reason", "rejected", b"rejected", "target_accuracy", b"target_accuracy", "task", b"task", "version", b"version", "wire_bytes_down", b"wire_bytes_down", "wire_bytes_up", b"wire_bytes_up"]) -> None: ...
 
 global___GetStatusResponse = GetStatusResponse
+
+@typing.final
+class DensityGroup(google.protobuf.message.Message):
+    """Devices that share a density; their links may lower it for some."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    DENSITY_FIELD_NUMBER: builtins.int
+    DEVICES_FIELD_NUMBER: builtins.int
+    density: builtins.float
+    """Share of the parameters in their deltas."""
+    devices: builtins.int
+    """How many they are."""
+    def __init__(
+        self,
+        *,
+        density: builtins.float = ...,
+        devices: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["density", b"density", "devices", b"devices"]) -> None: ...
+
+global___DensityGroup = DensityGroup
 
 @typing.final
 class ListDevicesRequest(google.protobuf.message.Message):
@@ -206,6 +238,8 @@ class Device(google.protobuf.message.Message):
     REJECTED_FIELD_NUMBER: builtins.int
     WEIGHT_FIELD_NUMBER: builtins.int
     REPORT_FIELD_NUMBER: builtins.int
+    DENSITY_FIELD_NUMBER: builtins.int
+    GROUP_FIELD_NUMBER: builtins.int
     name: builtins.str
     """Its name."""
     connected: builtins.bool
@@ -220,6 +254,10 @@ class Device(google.protobuf.message.Message):
     """Deltas of it that were rejected."""
     weight: builtins.float
     """Its share in the fleet's weight, 0 to 1."""
+    density: builtins.float
+    """Share of the parameters in its next delta, as it was told."""
+    group: builtins.int
+    """Number of its group."""
     @property
     def report(self) -> global___DeviceReport:
         """What its agent last reported."""
@@ -235,9 +273,11 @@ class Device(google.protobuf.message.Message):
         rejected: builtins.int = ...,
         weight: builtins.float = ...,
         report: global___DeviceReport | None = ...,
+        density: builtins.float = ...,
+        group: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["report", b"report"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["accepted", b"accepted", "connected", b"connected", "last_seen_s", b"last_seen_s", "name", b"name", "rejected", b"rejected", "report", b"report", "version", b"version", "weight", b"weight"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["accepted", b"accepted", "connected", b"connected", "density", b"density", "group", b"group", "last_seen_s", b"last_seen_s", "name", b"name", "rejected", b"rejected", "report", b"report", "version", b"version", "weight", b"weight"]) -> None: ...
 
 global___Device = Device
 

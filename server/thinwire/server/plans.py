@@ -1,0 +1,62 @@
+"""What each device is told to do: the run's plan, at the density that policy and link leave it.
+
+The policy's densities come from the core, in the order of its decisions; what the links carry comes from reports.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from thinwire.common.values import Plan, Report
+from thinwire.server.density import LinkAware
+from thinwire.server.density.link import LinkSeen
+
+
+class Plans:
+    """The densities that devices have, and what they were told of them."""
+
+    def __init__(self, plan: Plan, links: LinkAware | None = None) -> None:
+        self.plan, self._links = plan, links
+        self._policy: dict[str, float] = {}
+        self._told: dict[str, float] = {}
+
+    def welcome(self, device: str, density: float | None) -> Plan:
+        """The plan with which a device begins a stream; None is for the plan's own density."""
+        self._policy[device] = self.plan.density if density is None else density
+        self._told[device] = self._due(device)
+        return replace(self.plan, density=self._told[device])
+
+    def rerate(self, device: str, density: float) -> Plan | None:
+        """The policy's new density for a device; the plan to tell it, if that changes anything."""
+        self._policy[device] = density
+        return self._news(device)
+
+    def settle(self, device: str, kept: int, packed_bytes: int) -> Plan | None:
+        """A delta was admitted, so its device's link is known better."""
+        if self._links is not None:
+            self._links.see_delta(device, kept, packed_bytes)
+        return self._news(device)
+
+    def report(self, device: str, report: Report, sent_bytes: int, received_bytes: int, now: float) -> Plan | None:
+        """A device reported; the bytes are those of all its agents so far."""
+        if self._links is not None:
+            step_s = report.compute_s / report.steps if report.steps else 0.0
+            seen = LinkSeen(
+                goodput=report.goodput_up, step_s=step_s, sent_bytes=sent_bytes, received_bytes=received_bytes
+            )
+            self._links.see_report(device, seen, now)
+        return self._news(device)
+
+    def density(self, device: str) -> float:
+        """What a device was told last; the plan's own for one that was not welcomed yet."""
+        return self._told.get(device, self.plan.density)
+
+    def _due(self, device: str) -> float:
+        density = self._policy[device]
+        return density if self._links is None else self._links.bound(device, density)
+
+    def _news(self, device: str) -> Plan | None:
+        if device not in self._told or self._due(device) == self._told[device]:
+            return None
+        self._told[device] = self._due(device)
+        return replace(self.plan, density=self._told[device])
