@@ -2,17 +2,16 @@
 
 import pytest
 
-from thinwire.server.density import DensityRules, LinkAware
+from thinwire.server.density import LinkAware, LinkRules
 from thinwire.server.density.link import CHANGE, DAY_S, LinkSeen
 
 P = 100_000
-RULES = DensityRules(up=0.3, least=0.01)
 DAY = 86_400.0
 
 
 def aware(budget_bytes: int = 0) -> LinkAware:
     """Ten steps of 0.1 s between two deltas: one second for each."""
-    return LinkAware(RULES, parameters=P, local_steps=10, budget_bytes=budget_bytes)
+    return LinkAware(LinkRules(least=0.01, budget_bytes=budget_bytes), parameters=P, local_steps=10)
 
 
 def seen(goodput: float = 0.0, sent: int = 0, received: int = 0) -> LinkSeen:

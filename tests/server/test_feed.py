@@ -198,7 +198,7 @@ def test_what_a_device_holds_of_another_lineage_is_not_asked_about() -> None:
 def test_what_was_staged_for_another_epoch_is_dropped(lineage: bytes, epoch: int, kept: bool) -> None:
     staging = Staging(1000, 1000)
     staging.take("a", DeltaChunk(3, 0, b"half", DeltaHeader(8, b"h" * 32)))
-    welcome = reception.welcomed(TEMPLATE, hello(lineage, epoch), Recognised("a", 4, ()), 17, staging)
+    welcome = reception.welcomed(TEMPLATE, hello(lineage, epoch), Recognised("a", 4, ()), Plan(), 17, staging)
     assert (welcome.epoch, welcome.version) == (4, 17)
     assert welcome.staged == ((Staged(3, 4),) if kept else ())
 

@@ -19,13 +19,15 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from thinwire.common.errors import DiskError, TaskError
-from thinwire.common.values import Report, Verdict, Welcome
+from thinwire.common.values import Plan, Report, Verdict, Welcome
 from thinwire.server import effects, events, reception
 from thinwire.server.commits import CommitLog, PackedSnapshot
 from thinwire.server.conversation import Conversation, DeviceRecord, plausible
+from thinwire.server.density.policy import Group
 from thinwire.server.evaluator import Evaluator
 from thinwire.server.metrics import CoordinatorMetrics
 from thinwire.server.model import Commit
+from thinwire.server.plans import Plans
 from thinwire.server.recorder import Checkpoint, Decided, Recorder
 
 log = logging.getLogger("thinwire.server")
@@ -45,9 +47,12 @@ class Coordinator:
         evaluator: Evaluator | None,
         metrics: CoordinatorMetrics,
         commits: Iterable[Commit] = (),
+        plans: Plans | None = None,
     ) -> None:
         self.recorder, self.core, self.welcome, self.metrics = recorder, recorder.core, welcome, metrics
         model, state = self.core.model, self.core.state
+        self.plans = plans or Plans(welcome.plan)
+        self._groups: tuple[int, list[Group]] = (-1, [])
         self.dense_bytes = 4 * (model.layout.size + model.buffer_layout.size)
         self.commits = CommitLog(self.dense_bytes, model.version)
         for commit in commits:
@@ -82,6 +87,7 @@ class Coordinator:
         metrics.connected.set_function(lambda: len(self.sessions))
         metrics.known.set_function(lambda: len(self.devices))
         metrics.journal.set_function(lambda: recorder.last)
+        metrics.groups(self.groups)
         metrics.overlap.set_function(lambda: self.overlap_ratio)
         metrics.wire.labels("up").set_function(lambda: self.wire_bytes()[0])
         metrics.wire.labels("down").set_function(lambda: self.wire_bytes()[1])
@@ -158,14 +164,35 @@ class Coordinator:
     def report(self, device: str, report: Report) -> None:
         """Take over a device's own figures."""
         possible = plausible(report)
-        self.devices[device].take(possible)
+        record = self.devices[device]
+        record.take(possible)
         self.metrics.observe(possible)
+        now = asyncio.get_running_loop().time()
+        sent, received = record.wire_sent_bytes, record.wire_received_bytes
+        self._tell(device, self.plans.report(device, possible, sent, received, now))
 
     def count_down(self, packed_bytes: int) -> None:
         """A commit or snapshot was sent whole to one device."""
         self.totals.packed_down += packed_bytes
         self.totals.dense_down += self.dense_bytes
         self.metrics.carry("down", raw_bytes=self.dense_bytes, packed_bytes=packed_bytes)
+
+    def groups(self) -> list[Group]:
+        """Devices that share a density, as of the newest version."""
+        policy = self.core.state.density
+        if policy is None:
+            return [Group(self.plans.plan.density, len(self.core.roster.members))]
+        # Metrics ask for each group in turn.
+        version, groups = self._groups
+        if version != self.commits.version:
+            self._groups = self.commits.version, (groups := policy.groups)
+        return groups
+
+    @property
+    def density_down(self) -> float:
+        """Density of the next commit."""
+        policy = self.core.state.density
+        return policy.down if policy else self.core.rules.density_down
 
     @property
     def elapsed_s(self) -> float:
@@ -216,7 +243,9 @@ class Coordinator:
                 log.info("training is over", extra={"version": effect.version, "reason": effect.reason})
                 self._wake_all()
                 self.done.set()
-            case effects.Recognised() | effects.Refused() | effects.Write():
+            case effects.Recognised() | effects.Rerated():
+                self._tell(effect.device, self.plans.rate(effect.device, effect.density))
+            case effects.Refused() | effects.Write():
                 pass  # the session that asked answers its own device; the recorder has written
 
     def _settle(self, effect: effects.Settled) -> None:
@@ -228,6 +257,7 @@ class Coordinator:
             self.totals.staleness += effect.staleness
             self.totals.packed_up += effect.packed_bytes
             self.totals.dense_up += self.dense_bytes
+            self._tell(effect.device, self.plans.settle(effect.device, effect.kept, effect.packed_bytes))
         elif not effect.repeated:
             self.totals.rejected += 1
             log.warning("delta rejected", extra={"device": effect.device, "reason": effect.outcome.message})
@@ -242,6 +272,10 @@ class Coordinator:
         self.metrics.folded.observe(commit.folded)
         self.metrics.delta_density.observe(commit.kept / self.core.model.layout.size)
         self._wake_all()
+
+    def _tell(self, device: str, plan: Plan | None) -> None:
+        if plan is not None and (session := self.sessions.get(device)):
+            session.tell(plan)
 
     def _wake_all(self) -> None:
         for session in self.sessions.values():

@@ -3,7 +3,7 @@
     Started            -> Write, (Evaluate)                 under which leader epoch
     Greeted            -> Recognised                        who is it, and what became of its deltas
     Subscribed, Left   -> (Published)                       who takes part
-    DeltaSealed        -> Settled, (Published), (Evaluate)  admit, fold, commit
+    DeltaSealed        -> Settled, (Published), (Rerated), (Evaluate)   admit, fold, commit
     Evaluated          -> (Finished), (Evaluate)            is the target reached
     Tick               -> (Published)                       a deadline has passed
 
@@ -19,9 +19,10 @@ import numpy as np
 
 from thinwire.common import __version__
 from thinwire.common.codec import ValueCode
-from thinwire.common.values import RefusalReason, RejectReason
+from thinwire.common.values import Outcome, RefusalReason, RejectReason
 from thinwire.server import entries
 from thinwire.server.admit import Admission, Admitted, Rejected
+from thinwire.server.density import DensityRules
 from thinwire.server.effects import (
     Effect,
     Evaluate,
@@ -30,6 +31,7 @@ from thinwire.server.effects import (
     Published,
     Recognised,
     Refused,
+    Rerated,
     Settled,
     Write,
 )
@@ -39,7 +41,7 @@ from thinwire.server.greeting import Doubts, Recognition, recognise
 from thinwire.server.ledger import LedgerError
 from thinwire.server.model import DivergedError
 from thinwire.server.policy import BufferView, CommitPolicy
-from thinwire.server.state import RunState
+from thinwire.server.state import RunState, fields_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +49,8 @@ class Rules:
     """How this training is run; see docs/configuration.md for each."""
 
     policy: CommitPolicy
-    density_down: float = 0.1
+    density_down: float = 0.1  # where `density` does not decide it
+    density: DensityRules | None = None  # None is the plan's, for all and for ever
     values_down: ValueCode = ValueCode.LOG3
     denominator: str = "all"
     weights: str = "uniform"
@@ -93,6 +96,7 @@ class CoordinatorCore:
         self._doubts = Doubts()
         self._opened_at = self._now = 0.0
         self._evaluating = False
+        self._rated: dict[str, float] = {}  # densities of the devices that are here, as they were told
 
     @property
     def phase(self) -> str:
@@ -123,6 +127,7 @@ class CoordinatorCore:
                 return self._join(event) + self._open(now) + self._commit_if_ready(now)
             case Left():
                 self.roster.leave(event.device)
+                self._rated.pop(event.device, None)
                 return self._commit_if_ready(now)
             case DeltaSealed():
                 return self._take(event) + self._commit_if_ready(now)
@@ -149,8 +154,9 @@ class CoordinatorCore:
         self._opened_at = now
         outer = self.rules.sums(self.admission.max_staleness)
         led = entries.Led(
-            leader_epoch=event.leader_epoch, software=__version__, denominator=self.rules.denominator, outer=outer
-        )
+            leader_epoch=event.leader_epoch, software=__version__, denominator=self.rules.denominator, outer=outer,
+            density=fields_of(self.rules.density),
+        )  # fmt: skip
         self.state.lead(led)
         return [Write(led), *(self._evaluation_due() if self.phase != "starting" else [])]
 
@@ -164,7 +170,7 @@ class CoordinatorCore:
             case Recognition.KNOWN:
                 self._doubts.withdraw(event.device)
                 outcomes = self.ledger.recall(event.device, event.epoch, event.unsettled)
-                return [Recognised(event.device, event.epoch, outcomes)]
+                return [self._recognised(event.device, event.epoch, outcomes)]
             case lost:
                 self._doubts.withdraw(event.device)
                 return self._begin_epoch(event.device, lost.value)
@@ -173,7 +179,13 @@ class CoordinatorCore:
         row = self.ledger.row(device)
         greeted = entries.Greeted(device=device, epoch=row.epoch + 1 if row else 1, lost=lost)
         self.ledger.begin(device, greeted.epoch)
-        return [Write(greeted), Recognised(device, greeted.epoch, (), lost)]
+        return [Write(greeted), self._recognised(device, greeted.epoch, (), lost)]
+
+    def _recognised(self, device: str, epoch: int, outcomes: tuple[Outcome, ...], lost: str = "") -> Recognised:
+        density = self.state.density.density_of(device) if self.state.density else None
+        if density is not None:
+            self._rated[device] = density
+        return Recognised(device, epoch, outcomes, lost, density)
 
     def _join(self, event: Subscribed) -> list[Effect]:
         member = self.roster.members.get(event.device)
@@ -221,9 +233,10 @@ class CoordinatorCore:
         entry = entries.Admitted(
             device=event.device, epoch=event.epoch, seq=event.seq, sha256=event.sha256, base=verdict.base,
             weight=share * discount, share=share, clip=verdict.clip, buffer_bytes=event.buffer_bytes,
+            loss=event.loss, energy=event.energy,
         )  # fmt: skip
         outcome = self.state.admit(entry, verdict)
-        settled = Settled(event.device, outcome, staleness, len(event.payload))
+        settled = Settled(event.device, outcome, staleness, len(event.payload), len(verdict.index_K))
         return [Write(entry, event.payload), settled]
 
     def _reject(self, event: DeltaSealed, verdict: Rejected) -> list[Effect]:
@@ -252,17 +265,25 @@ class CoordinatorCore:
             return []
         self._opened_at = now
         try:
-            commit = self.state.commit(self.rules.density_down, self.rules.values_down)
+            policy = self.state.density
+            commit = self.state.commit(policy.down if policy else self.rules.density_down, self.rules.values_down)
         except DivergedError as error:
             return self._finish(f"diverged: {error}")
         entry = entries.Committed(
             version=commit.version, checksum=commit.checksum, folded=commit.folded, kept=commit.kept,
             buffer_bytes=commit.buffer_bytes, through=commit.through,
         )  # fmt: skip
-        effects: list[Effect] = [Write(entry, commit.payload), Published(commit)]
+        effects: list[Effect] = [Write(entry, commit.payload), Published(commit), *self._rerated()]
         if self.rules.max_commits and commit.version >= self.rules.max_commits:
             effects += self._finish(f"{commit.version} commits were asked for")
         return effects + self._evaluation_due()
+
+    def _rerated(self) -> list[Effect]:
+        policy = self.state.density
+        if policy is None:
+            return []
+        before, self._rated = self._rated, {device: policy.density_of(device) for device in self._rated}
+        return [Rerated(device, density) for device, density in self._rated.items() if density != before[device]]
 
     def _finish(self, reason: str) -> list[Effect]:
         entry = entries.Finished(version=self.model.version, reason=reason)

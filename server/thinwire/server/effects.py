@@ -24,12 +24,16 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Recognised:
-    """The epoch of a device, and outcomes of what it asked about; `lost` says why it is a new epoch, if it is one."""
+    """The epoch of a device, and outcomes of what it asked about; `lost` says why it is a new epoch, if it is one.
+
+    `density` is that of its next delta; None for the plan's own.
+    """
 
     device: str
     epoch: int
     outcomes: tuple[Outcome, ...]
     lost: str = ""
+    density: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,7 @@ class Settled:
     outcome: Outcome
     staleness: int = 0
     packed_bytes: int = 0
+    kept: int = 0
     repeated: bool = False
 
 
@@ -65,6 +70,14 @@ class Published:
 
 
 @dataclass(frozen=True, slots=True)
+class Rerated:
+    """A device shall send another share of the parameters from now on; tell it, if it is here."""
+
+    device: str
+    density: float
+
+
+@dataclass(frozen=True, slots=True)
 class Evaluate:
     """Measure this model; the arrays are copies."""
 
@@ -81,4 +94,4 @@ class Finished:
     reason: str
 
 
-Effect = Write | Recognised | Settled | Refused | Opened | Published | Evaluate | Finished
+Effect = Write | Recognised | Settled | Refused | Opened | Published | Rerated | Evaluate | Finished

@@ -6,6 +6,8 @@ records. Fields are only ever added, with a default, so that a newer coordinator
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from thinwire.common.errors import DamagedError
@@ -22,6 +24,7 @@ class Led(Entry, frozen=True):
     software: str = ""
     denominator: str = "all"
     outer: dict[str, float | str] = {}
+    density: dict[str, Any] = {}  # DensityRules; nothing for a fixed density
 
 
 class Greeted(Entry, frozen=True):
@@ -46,7 +49,7 @@ class Opened(Entry, frozen=True):
 class Admitted(Entry, frozen=True):
     """A delta was accepted; its sealed bytes are the body.
 
-    Its values count `weight` times `clip`, its statistics `share`.
+    Its values count `weight` times `clip`, its statistics `share`. Loss and energy are what its device told of it.
     """
 
     device: str
@@ -58,6 +61,8 @@ class Admitted(Entry, frozen=True):
     share: float
     clip: float = 1.0
     buffer_bytes: int = 0
+    loss: float | None = None
+    energy: float | None = None
 
 
 class Rejected(Entry, frozen=True):

@@ -48,7 +48,7 @@ class Left:
 
 @dataclass(frozen=True, slots=True)
 class DeltaSealed:
-    """A whole delta arrived, and its bytes hash to what the device sealed."""
+    """A whole delta arrived, and its bytes hash to what the device sealed; None is for what it did not tell."""
 
     device: str
     epoch: int
@@ -56,6 +56,8 @@ class DeltaSealed:
     sha256: bytes
     payload: bytes
     buffer_bytes: int = 0
+    loss: float | None = None
+    energy: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from thinwire.common import __version__
+from thinwire.common.settings.density import MAX_GROUPS
 from thinwire.common.values import Outcome, RejectReason, Report, Verdict
+from thinwire.server.density.policy import Group
 
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 RTT_SECONDS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 1, 2, 5, 10, 30)
@@ -71,6 +76,13 @@ class CoordinatorMetrics:
         self.delta_density = self._histogram(
             "thinwire_commit_density_ratio", "Share of parameters sent.", SHARES
         )
+        self.group_density = Gauge(
+            "thinwire_group_density_ratio",
+            "Share of parameters in the deltas of a group of devices; 0 for no group.",
+            ["group"],
+            registry=r,
+        )
+        self.group_devices = Gauge("thinwire_group_devices", "Devices in a group.", ["group"], registry=r)
         self.folded = self._histogram(
             "thinwire_commit_deltas", "Deltas in a commit.", (1, 2, 3, 5, 10, 20, 50, 100)
         )
@@ -89,6 +101,12 @@ class CoordinatorMetrics:
 
     def _histogram(self, name: str, help: str, buckets: tuple[float, ...]) -> Histogram:
         return Histogram(name, help, buckets=buckets, registry=self.registry)
+
+    def groups(self, groups: Callable[[], list[Group]]) -> None:
+        """Ask this for the groups whenever somebody looks; there are at most MAX_GROUPS."""
+        for number in range(MAX_GROUPS):
+            self.group_density.labels(number).set_function(partial(_density, groups, number))
+            self.group_devices.labels(number).set_function(partial(_devices, groups, number))
 
     def settle(self, outcome: Outcome, *, repeated: bool) -> None:
         """Count what became of a delta."""
@@ -112,3 +130,11 @@ class CoordinatorMetrics:
             self.delay.observe(report.delay_steps)
         if report.cuts:
             self.residual.observe(report.residual_norm)
+
+
+def _density(groups: Callable[[], list[Group]], number: int) -> float:
+    return dict(enumerate(group.density for group in groups())).get(number, 0.0)
+
+
+def _devices(groups: Callable[[], list[Group]], number: int) -> float:
+    return dict(enumerate(group.devices for group in groups())).get(number, 0)

@@ -58,6 +58,8 @@ class OperatorService(operator_pb2_grpc.OperatorServiceServicer):
             delay_least=min((late.delay_least for late in delayed), default=0),
             delay_median=int(median([late.delay_median for late in delayed] or [0])),
             delay_p95=max((late.delay_p95 for late in delayed), default=0),
+            groups=[operator_pb2.DensityGroup(density=g.density, devices=g.devices) for g in c.groups()],
+            density_down=c.density_down,
         )
 
     async def ListDevices(
@@ -78,6 +80,8 @@ class OperatorService(operator_pb2_grpc.OperatorServiceServicer):
             accepted=member.accepted,
             rejected=member.rejected,
             weight=core.share(name) if name in core.roster.members else 0.0,
+            density=self._coordinator.plans.density(name),
+            group=core.state.density.group_of(name) if core.state.density else 0,
             report=_figures(record),
         )
 

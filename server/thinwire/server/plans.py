@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from thinwire.common.values import Plan, Report
-from thinwire.server.density import LinkAware
+from thinwire.server.density import LinkAware, LinkRules
 from thinwire.server.density.link import LinkSeen
 
 
@@ -20,16 +20,22 @@ class Plans:
         self._policy: dict[str, float] = {}
         self._told: dict[str, float] = {}
 
-    def welcome(self, device: str, density: float | None) -> Plan:
-        """The plan with which a device begins a stream; None is for the plan's own density."""
+    @classmethod
+    def of(cls, plan: Plan, links: LinkRules | None, parameters: int) -> Plans:
+        """Bounded by links where there are rules for that, for a model of so many parameters."""
+        if links is None:
+            return cls(plan)
+        return cls(plan, LinkAware(links, parameters=parameters, local_steps=plan.local_steps))
+
+    def rate(self, device: str, density: float | None) -> Plan | None:
+        """The policy's density for a device, None for the plan's own; the plan to tell it, if that changes anything."""
         self._policy[device] = self.plan.density if density is None else density
+        return self._news(device)
+
+    def welcome(self, device: str) -> Plan:
+        """The plan with which a device begins a stream."""
         self._told[device] = self._due(device)
         return replace(self.plan, density=self._told[device])
-
-    def rerate(self, device: str, density: float) -> Plan | None:
-        """The policy's new density for a device; the plan to tell it, if that changes anything."""
-        self._policy[device] = density
-        return self._news(device)
 
     def settle(self, device: str, kept: int, packed_bytes: int) -> Plan | None:
         """A delta was admitted, so its device's link is known better."""
@@ -52,7 +58,7 @@ class Plans:
         return self._told.get(device, self.plan.density)
 
     def _due(self, device: str) -> float:
-        density = self._policy[device]
+        density = self._policy.get(device, self.plan.density)
         return density if self._links is None else self._links.bound(device, density)
 
     def _news(self, device: str) -> Plan | None:

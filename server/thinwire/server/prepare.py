@@ -19,10 +19,11 @@ from thinwire.server.home import Home, refuse_other_task
 from thinwire.server.journal import Journal
 from thinwire.server.metrics import CoordinatorMetrics
 from thinwire.server.model import Commit, GlobalModel
+from thinwire.server.plans import Plans
 from thinwire.server.recorder import Recorder
 from thinwire.server.service import task_params_json
 from thinwire.server.state import Identity, RunState
-from thinwire.server.training import admission_of, plan_of, rules_of
+from thinwire.server.training import admission_of, link_rules_of, plan_of, rules_of
 
 log = logging.getLogger("thinwire.server")
 
@@ -83,7 +84,8 @@ def _coordinator(
     admission = admission_of(settings, state.model.layout, state.model.buffer_layout)
     core = CoordinatorCore(rules_of(settings, evaluate=evaluator is not None), state, admission)
     welcome = _welcome(settings, state)
-    return Coordinator(Recorder(core, journal), welcome, evaluator, CoordinatorMetrics(), commits)
+    plans = Plans.of(welcome.plan, link_rules_of(settings), state.model.layout.size)
+    return Coordinator(Recorder(core, journal), welcome, evaluator, CoordinatorMetrics(), commits, plans)
 
 
 def _welcome(settings: CoordinatorSettings, state: RunState) -> Welcome:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from thinwire.common.values import Hello, Outcome, Plan, Subscribe, Welcome
@@ -11,6 +12,8 @@ from thinwire.server.staging import Staging, WholeDelta
 
 # A weight beyond this is no number of examples; it only has to keep the sum of all weights in range.
 MAX_EXAMPLES = 1 << 40
+# A loss or an energy beyond this comes from no training; it only has to keep sums in range.
+MOST_TOLD = 1e30
 
 
 def greeted(hello: Hello, lineage: bytes) -> Greeted:
@@ -29,7 +32,7 @@ def greeted(hello: Hello, lineage: bytes) -> Greeted:
 
 
 def welcomed(
-    template: Welcome, hello: Hello, recognised: Recognised, version: int, staging: Staging
+    template: Welcome, hello: Hello, recognised: Recognised, plan: Plan, version: int, staging: Staging
 ) -> Welcome:
     """The answer to a Hello; what was staged for another epoch of the device is dropped."""
     if hello.lineage != template.lineage or hello.epoch != recognised.epoch:
@@ -37,6 +40,7 @@ def welcomed(
     return replace(
         template,
         epoch=recognised.epoch,
+        plan=plan,
         version=version,
         staged=staging.staged(hello.device),
         outcomes=recognised.outcomes,
@@ -56,4 +60,12 @@ def subscribed(device: str, wish: Subscribe) -> Subscribed:
 def sealed(device: str, epoch: int, whole: WholeDelta) -> DeltaSealed:
     """The last chunk of a delta."""
     header = whole.header
-    return DeltaSealed(device, epoch, whole.seq, header.sha256, whole.payload, header.buffer_bytes)
+    return DeltaSealed(
+        device, epoch, whole.seq, header.sha256, whole.payload, header.buffer_bytes,
+        loss=told(header.loss), energy=told(max(0.0, header.energy)),
+    )  # fmt: skip
+
+
+def told(figure: float) -> float | None:
+    """A device's own figure, or None for one that it did not tell (0) or that cannot be."""
+    return figure if figure and math.isfinite(figure) and abs(figure) <= MOST_TOLD else None

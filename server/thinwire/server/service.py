@@ -111,9 +111,9 @@ class FleetService(session_pb2_grpc.FleetServiceServicer):
         # Again, for a stream that was being greeted at the same time.
         self._fence(hello.device)
         session = Conversation(hello.device, recognised.epoch, Feed(hello.device, recognised.epoch))
-        version = coordinator.commits.version
+        version, plan = coordinator.commits.version, coordinator.plans.welcome(hello.device)
         # The first word in its feed, so nothing can be said before it.
-        session.tell(reception.welcomed(coordinator.welcome, hello, recognised, version, self._staging))
+        session.tell(reception.welcomed(coordinator.welcome, hello, recognised, plan, version, self._staging))
         coordinator.sessions[hello.device] = session
         coordinator.devices.setdefault(hello.device, DeviceRecord())
         log.info(

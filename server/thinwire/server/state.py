@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -22,6 +23,7 @@ from thinwire.common.layout import Layout
 from thinwire.common.values import Outcome, RejectReason, Verdict
 from thinwire.server import entries
 from thinwire.server.admit import Admitted, reopen
+from thinwire.server.density import DeltaSeen, DensityPolicy, DensityRules, Dynamic
 from thinwire.server.fold import Fold, Statistics
 from thinwire.server.lateness import Lateness
 from thinwire.server.ledger import Ledger
@@ -61,6 +63,8 @@ class Frozen(msgspec.Struct, frozen=True, kw_only=True):
     hits: int
     members: list[tuple[str, int, int, int]]
     ledger: list[tuple[str, int, int, int, list[tuple[bytes, Outcome]]]]
+    density_rules: dict[str, Any] = {}
+    density: dict[str, Any] = {}
     vectors: list[tuple[str, int]] = []
 
 
@@ -83,6 +87,8 @@ class RunState:
         self._in_force = self._rules
         self._outer = outer_of({})
         self._lateness = Lateness(model.layout, {})
+        self.density: DensityPolicy | None = None
+        self._density_rules: DensityRules | None = None
 
     def apply(self, entry: entries.AnyEntry, body: bytes, number: int) -> Commit | None:
         """Apply entry `number` of a journal; give the commit if it is one.
@@ -127,6 +133,7 @@ class RunState:
         self._rules = entry.denominator, dict(entry.outer)
         if self.fold.count == 0:
             self._follow_rules()
+        self._rate_by(entry.density)
 
     def open(self) -> None:
         """The training begins."""
@@ -137,12 +144,16 @@ class RunState:
         outcome = Outcome(entry.seq, Verdict.ACCEPTED)
         self.ledger.settle(entry.device, entry.sha256, outcome)
         value_K = delta.value_K * np.float32(entry.clip) if entry.clip != 1.0 else delta.value_K
-        index_K, value_K = self._lateness.adjusted(entry.base, delta.index_K, value_K)
-        self.fold.add(index_K, value_K, entry.weight, entry.share)
+        self.fold.add(
+            *self._lateness.adjusted(entry.base, delta.index_K, value_K), entry.weight, entry.share
+        )
         if delta.buffers_B is not None:
             self._statistics.add(delta.buffers_B, entry.share)
         self.contributors.add(entry.device)
         self.roster.members[entry.device].accepted += 1
+        if self.density is not None:
+            seen = DeltaSeen(entry.device, entry.share, delta.index_K, value_K, entry.loss, entry.energy)
+            self.density.see_delta(seen)
         return outcome
 
     def reject(self, entry: entries.Rejected) -> Outcome:
@@ -157,6 +168,7 @@ class RunState:
         folded = self.fold.count
         made = self.model.publish(*self._close(), density, code)
         self._lateness.published(made)
+        self._note_commit()
         return replace(made, folded=folded, through=self.ledger.news())
 
     def evaluate(self, entry: entries.Evaluated) -> None:
@@ -176,6 +188,7 @@ class RunState:
         step_P, buffers_B = self._close()
         self.model.follow(step_P, buffers_B, commit)
         self._lateness.published(commit)
+        self._note_commit()
         self.ledger.news()
         return commit
 
@@ -198,6 +211,15 @@ class RunState:
         self._outer.load(memory)
         self._lateness.load(late)
 
+    def _note_commit(self) -> None:
+        if self.density is not None:
+            self.density.see_commit()
+
+    def _rate_by(self, fields: Mapping[str, Any]) -> None:
+        rules = msgspec.convert(fields, DensityRules) if fields else None
+        if rules != self._density_rules:
+            self._density_rules, self.density = rules, Dynamic(rules) if rules else None
+
     # -- checkpoints -------------------------------------------------------------------------------------------
 
     def freeze(self) -> tuple[Frozen, dict[str, Vector]]:
@@ -208,12 +230,15 @@ class RunState:
         vectors = {"weights": model.weights_P, "residual": model.residual_P, "buffers": model.buffers_B}
         vectors |= {f"outer.{name}": vector for name, vector in self._outer.dump().items()}
         vectors |= {f"late.{name}": vector for name, vector in self._lateness.dump().items()}
+        density, sketches = self.density.dump() if self.density else ({}, {})
+        vectors |= {f"density.{name}": vector for name, vector in sketches.items()}
         frozen = Frozen(
             identity=self.identity, layout=model.layout.to_json(), buffer_layout=model.buffer_layout.to_json(),
             version=model.version, checksum=model.checksum, phase=self.phase, reason=self.reason,
             leader_epoch=self.leader_epoch, denominator=self._rules[0], outer=self._rules[1], metrics=self.metrics,
             evaluated_version=self.evaluated_version, hits=self.hits, members=self.roster.dump(),
-            ledger=self.ledger.dump(), vectors=[(name, len(vector)) for name, vector in vectors.items()],
+            ledger=self.ledger.dump(), density_rules=fields_of(self._density_rules), density=density,
+            vectors=[(name, len(vector)) for name, vector in vectors.items()],
         )  # fmt: skip
         return frozen, {name: vector.copy() for name, vector in vectors.items()}
 
@@ -235,7 +260,16 @@ class RunState:
         state._follow_rules()
         state._outer.load(_named(vectors, "outer."))
         state._lateness.load(_named(vectors, "late."))
+        state._rate_by(frozen.density_rules)
+        if state.density is not None:
+            state.density.load(frozen.density, _named(vectors, "density."))
         return state
+
+
+def fields_of(rules: DensityRules | None) -> dict[str, Any]:
+    """Rules of the density as a journal has them; nothing for a fixed one."""
+    fields: dict[str, Any] = msgspec.to_builtins(rules) if rules else {}
+    return fields
 
 
 def _named(vectors: Mapping[str, Vector], prefix: str) -> dict[str, Vector]:

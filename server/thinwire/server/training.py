@@ -8,6 +8,7 @@ from thinwire.common.settings import CoordinatorSettings
 from thinwire.common.values import Plan
 from thinwire.server.admit import Admission
 from thinwire.server.core import Rules
+from thinwire.server.density import DensityRules, LinkRules
 from thinwire.server.outer import outer_of
 from thinwire.server.policy import commit_policy
 
@@ -22,6 +23,7 @@ def rules_of(settings: CoordinatorSettings, *, evaluate: bool) -> Rules:
             a.mode, buffer=a.buffer, quorum=a.quorum, deadline_s=a.deadline, window=window
         ),
         density_down=settings.density.down,
+        density=density_rules_of(settings),
         values_down=ValueCode(settings.density.values_down),
         denominator=a.denominator,
         weights=a.weights,
@@ -42,6 +44,23 @@ def rules_of(settings: CoordinatorSettings, *, evaluate: bool) -> Rules:
         evaluate=evaluate,
         evaluate_every=settings.evaluation.every_commits,
     )
+
+
+def density_rules_of(settings: CoordinatorSettings) -> DensityRules | None:
+    """How densities are decided; None for a fixed one."""
+    d = settings.density
+    if d.policy == "fixed":
+        return None
+    return DensityRules(
+        policy=d.policy, up=d.up, down=d.down, least=d.min, most=d.max, ladder=d.ladder, window=d.window,
+        plateau=d.plateau, progress=d.progress, groups=d.groups,
+    )  # fmt: skip
+
+
+def link_rules_of(settings: CoordinatorSettings) -> LinkRules | None:
+    """How links bound densities; None for not at all."""
+    d = settings.density
+    return LinkRules(least=d.min, budget_bytes=d.daily_budget) if d.link_aware else None
 
 
 def plan_of(settings: CoordinatorSettings) -> Plan:
@@ -97,12 +116,19 @@ def _told(word: str, usual: str) -> str:
 
 def admission_of(settings: CoordinatorSettings, layout: Layout, buffer_layout: Layout) -> Admission:
     """What a delta may be, for a model of this layout."""
+    rules = density_rules_of(settings)
     return Admission(
         layout=layout,
         buffer_layout=buffer_layout,
-        # A device's plan may change between its cut and its arrival, so twice the density is no offence.
-        max_kept=min(layout.size, 2 * kept_of(settings.density.up, layout.size)),
+        max_kept=max_kept(settings.density.up, rules, layout.size),
         max_bytes=settings.limits.max_delta_bytes,
         max_staleness=settings.aggregation.max_staleness,
         clip_norm=settings.aggregation.clip_norm,
     )
+
+
+def max_kept(density: float, rules: DensityRules | None, size: int) -> int:
+    """Most coordinates of a delta, of a model of `size` parameters, where plans say `density` or a policy decides."""
+    most = max(density, rules.most) if rules else density
+    # A device's plan may change between its cut and its arrival, so twice the density is no offence.
+    return min(size, 2 * kept_of(most, size))

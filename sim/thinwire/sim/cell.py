@@ -13,7 +13,7 @@ import msgspec
 from thinwire.common.errors import TaskError
 from thinwire.common.history import End, Header, History, Row, versions
 from thinwire.common.settings import CoordinatorSettings
-from thinwire.server.training import plan_of, rules_of
+from thinwire.server.training import link_rules_of, plan_of, rules_of
 from thinwire.sim import scenario as world_of
 from thinwire.sim.fleet import fleet_of
 from thinwire.sim.lessons import lesson_of
@@ -104,6 +104,7 @@ def build(cell: Cell, seen: Seen = lambda row: None) -> tuple[World, Recorder]:
             rules=rules_of(settings, evaluate=settings.evaluation.enabled),
             plan=plan_of(settings),
             devices=fleet.devices,
+            links=link_rules_of(settings),
             seed=cell.seed,
             breaks=fleet.breaks,
             naps=fleet.naps,

@@ -10,6 +10,7 @@ from thinwire.common.values import FromCoordinator, FromDevice, RefusalReason
 from thinwire.server import core, effects, events, reception
 from thinwire.server.commits import CommitLog, PackedSnapshot
 from thinwire.server.feed import Feed, SnapshotWanted
+from thinwire.server.plans import Plans
 from thinwire.server.recorder import Recorder
 from thinwire.server.staging import Staging, StagingError
 from thinwire.sim.agenda import Agenda, Alarm
@@ -39,8 +40,10 @@ class Coordinator:
         staging: Staging,
         decided: Decided,
         evaluation: Evaluation | None,
+        plans: Plans,
     ) -> None:
         self.core, self.welcome, self.staging = decisions, welcome, staging
+        self.plans = plans
         self._recorder = Recorder(decisions, None)
         model = decisions.model
         self.log = CommitLog(4 * (model.layout.size + model.buffer_layout.size))
@@ -83,7 +86,8 @@ class Coordinator:
             return
         assert isinstance(recognised, effects.Recognised)
         session = Session(Feed(hello.device, recognised.epoch), call)
-        welcome = reception.welcomed(self.welcome, hello, recognised, self.log.version, self.staging)
+        plan = self.plans.welcome(hello.device)
+        welcome = reception.welcomed(self.welcome, hello, recognised, plan, self.log.version, self.staging)
         session.feed.tell(welcome)
         self.sessions[hello.device] = self._by_call[call] = session
         self._pump(session)
@@ -97,9 +101,15 @@ class Coordinator:
                 self._submit(reception.subscribed(session.feed.device, word))
             case values.Echo():
                 session.feed.tell(word)
-            case values.Report() | values.Hello():
+            case values.Report():
+                self._take_report(session.feed.device, word)
+            case values.Hello():
                 pass
         self._pump(session)
+
+    def _take_report(self, device: str, report: values.Report) -> None:
+        sent, received = report.wire_sent_bytes, report.wire_received_bytes
+        self._tell(device, self.plans.report(device, report, sent, received, self._agenda.now))
 
     def _take_chunk(self, session: Session, chunk: values.DeltaChunk) -> None:
         try:
@@ -155,6 +165,10 @@ class Coordinator:
             case effects.Settled():
                 word = reception.settled(effect.outcome, self.welcome.plan, self.core.model.version)
                 self._tell(effect.device, word)
+                if effect.outcome.verdict is values.Verdict.ACCEPTED and not effect.repeated:
+                    self._tell(effect.device, self.plans.settle(effect.device, effect.kept, effect.packed_bytes))
+            case effects.Recognised() | effects.Rerated():
+                self._tell(effect.device, self.plans.rate(effect.device, effect.density))
             case effects.Opened():
                 self._open = True
             case effects.Published():
@@ -163,11 +177,11 @@ class Coordinator:
                 self._evaluate(effect)
             case effects.Finished():
                 self.final = effect
-            case effects.Recognised() | effects.Refused() | effects.Write():
+            case effects.Refused() | effects.Write():
                 pass  # the session that asked answers its own device
 
-    def _tell(self, device: str, word: FromCoordinator) -> None:
-        if device in self.sessions:
+    def _tell(self, device: str, word: FromCoordinator | None) -> None:
+        if word is not None and device in self.sessions:
             self.sessions[device].feed.tell(word)
             self._told.append(self.sessions[device])
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from thinwire.common.link import LinkProfile
 from thinwire.common.values import Plan
 from thinwire.server.core import Rules
+from thinwire.server.density import LinkRules
 from thinwire.trainer.course import Learner
 
 Vector = NDArray[np.float32]
@@ -66,6 +67,7 @@ class Scenario:
     rules: Rules
     plan: Plan
     devices: tuple[Device, ...]
+    links: LinkRules | None = None
     seed: int = 0
     breaks: tuple[Break, ...] = ()
     naps: tuple[Nap, ...] = ()

@@ -11,12 +11,13 @@ from __future__ import annotations
 import random
 
 from thinwire.common import values
-from thinwire.common.codec import kept_of
 from thinwire.server import core, effects, events
 from thinwire.server.admit import Admission
 from thinwire.server.model import GlobalModel
+from thinwire.server.plans import Plans
 from thinwire.server.staging import Staging
 from thinwire.server.state import Identity, RunState
+from thinwire.server.training import max_kept
 from thinwire.sim.agenda import Agenda
 from thinwire.sim.coordinator import Coordinator
 from thinwire.sim.device import Device
@@ -75,7 +76,7 @@ class World:
         admission = Admission(
             layout=layout,
             buffer_layout=first.buffer_layout,
-            max_kept=min(layout.size, 2 * kept_of(scenario.plan.density, layout.size)),
+            max_kept=max_kept(scenario.plan.density, scenario.rules.density, layout.size),
             max_bytes=scenario.plan.max_delta_bytes,
             max_staleness=scenario.max_staleness,
             clip_norm=scenario.clip_norm,
@@ -85,7 +86,8 @@ class World:
         decisions = core.CoordinatorCore(scenario.rules, state, admission)
         welcome = values.Welcome(lineage, 0, "simulated", "{}", layout.hash, scenario.plan, 0)
         staging = Staging(scenario.plan.max_delta_bytes, STAGED_BYTES)
-        return Coordinator(self.agenda, decisions, welcome, staging, self._note, scenario.evaluation)
+        plans = Plans.of(scenario.plan, scenario.links, layout.size)
+        return Coordinator(self.agenda, decisions, welcome, staging, self._note, scenario.evaluation, plans)
 
     def _device(self, number: int) -> Device:
         scenario, description = self.scenario, self.scenario.devices[number]

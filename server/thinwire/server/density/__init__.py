@@ -4,8 +4,8 @@ docs/density.md has the rules, their sources, and a worked example of each. A fi
 """
 
 from thinwire.server.density.dynamic import Dynamic
-from thinwire.server.density.link import LinkAware
+from thinwire.server.density.link import LinkAware, LinkRules
 from thinwire.server.density.policy import DeltaSeen, DensityPolicy
 from thinwire.server.density.rules import DensityRules
 
-__all__ = ["DeltaSeen", "DensityPolicy", "DensityRules", "Dynamic", "LinkAware"]
+__all__ = ["DeltaSeen", "DensityPolicy", "DensityRules", "Dynamic", "LinkAware", "LinkRules"]

@@ -17,14 +17,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from thinwire.server.density.rules import DensityRules
-
 HEADROOM = 0.8  # of the time: the rest is for jitter, and for losses that are sent again
 # Small deltas yield no new figure of goodput: with each the bound grows a little, or a better link would stay unknown.
 GROWTH, MOST_GROWTHS = 1.05, 100
 CHANGE = 0.1  # relative; a device is not bothered with less
 SMOOTH = 0.3  # weight of the newest delta in the bytes a value
 DAY_S, HOUR_S, MINUTE_S = 86_400.0, 3_600.0, 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkRules:
+    """The lowest density that a link may ask for, and what a device may send and receive in a day (0 for no limit)."""
+
+    least: float = 0.01
+    budget_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,11 +56,11 @@ class _Link:
 
 
 class LinkAware:
-    """A bound for each device; `budget_bytes` a day, sent and received, is 0 for none. P parameters."""
+    """A bound for each device."""
 
-    def __init__(self, rules: DensityRules, *, parameters: int, local_steps: int, budget_bytes: int = 0) -> None:
-        self._least, self._parameters = rules.least, parameters
-        self._local_steps, self._budget_bytes = local_steps, budget_bytes
+    def __init__(self, rules: LinkRules, *, parameters: int, local_steps: int) -> None:
+        self._least, self._budget_bytes = rules.least, rules.budget_bytes
+        self._parameters, self._local_steps = parameters, local_steps
         self._links: dict[str, _Link] = {}
 
     def see_delta(self, device: str, kept: int, packed_bytes: int) -> None:

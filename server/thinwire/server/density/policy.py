@@ -21,7 +21,7 @@ Fields = dict[str, Any]  # as JSON has them
 Arrays = dict[str, Vector]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class DeltaSeen:
     """An admitted delta of K coordinates; `share` is its device's p_i.
 
