@@ -16,7 +16,10 @@ from typing import Any
 import msgspec
 
 from thinwire.chaos.checker import ACCEPTED, REJECTED, Begun, Committed, Id, JournalFact, Led, Sealed, Settled
+from thinwire.chaos.copy import Copy
+from thinwire.common import checksum
 from thinwire.common.log import Log, Record
+from thinwire.server.journal import Journal
 
 _RUN = re.compile(r"\d{4,}-[0-9a-f]{8}")
 JOURNAL, OUTBOX = "journal", "outbox"
@@ -46,6 +49,20 @@ class Books:
         journal = [] if run is None else list(journal_facts(records_of(run, JOURNAL)))
         self._rest_until = time.monotonic() + (time.monotonic() - began) / READING_SHARE
         return stores, journal
+
+    def replay(self) -> tuple[int, int] | None:
+        """Version and full checksum of the model that all kept entries come to; None when there is no journal.
+
+        This is the product's own recovery, from the oldest checkpoint on and not from the newest. Raise DamagedError.
+        """
+        run = self.run()
+        if run is None:
+            return None
+        oldest = min(path.name for path in run.glob("checkpoint-*"))
+        names = [path.name for path in run.iterdir() if path.name.startswith((JOURNAL, oldest))]
+        journal = Journal(Copy({name: (run / name).read_bytes() for name in names}))
+        model = journal.recover().state.model
+        return model.version, checksum.full(model.weights_P)
 
     def run(self) -> Path | None:
         """The folder of the newest run."""
@@ -97,61 +114,10 @@ def records_of(folder: Path, prefix: str) -> Iterator[Record]:
     """The records of a log that somebody may be writing to, as of now."""
     # The watermark first: what is read after it may be more than it says, never less.
     names = [f"{prefix}.synced", *sorted(path.name for path in folder.glob(f"{prefix}-*.log"))]
-    copy = _Copy({name: (folder / name).read_bytes() for name in names if (folder / name).exists()})
+    copy = Copy({name: (folder / name).read_bytes() for name in names if (folder / name).exists()})
     log = Log(copy, prefix)
     return log.read(log.first)
 
 
 def _id(entry: dict[str, Any]) -> Id:
     return Id(entry["device"], entry["epoch"], entry["seq"])
-
-
-class _Copy:
-    """Files in memory, as a log wants a folder."""
-
-    def __init__(self, files: dict[str, bytes]) -> None:
-        self._files = files
-
-    def names(self) -> list[str]:
-        return sorted(self._files)
-
-    def size(self, name: str) -> int:
-        return len(self._files[name])
-
-    def read(self, name: str, start: int = 0, length: int | None = None) -> bytes:
-        return self._files[name][start : None if length is None else start + length]
-
-    def open(self, name: str) -> _CopyFile:
-        return _CopyFile(self._files, name)
-
-    def jot(self, name: str, data: bytes) -> None:
-        self._files[name] = data
-
-    def remove(self, name: str) -> None:
-        del self._files[name]
-
-    def rename(self, name: str, to: str) -> None:
-        self._files[to] = self._files.pop(name)
-
-    def replace(self, name: str, parts: Iterable[bytes]) -> None:
-        self._files[name] = b"".join(parts)
-
-
-class _CopyFile:
-    """One of them."""
-
-    def __init__(self, files: dict[str, bytes], name: str) -> None:
-        self._files, self._name = files, name
-        self.size = len(files[name])
-
-    def append(self, data: bytes) -> None:
-        self._files[self._name] += data
-
-    def cut(self, size: int) -> None:
-        self._files[self._name] = self._files[self._name][:size]
-
-    def sync(self) -> None:
-        pass
-
-    def close(self) -> None:
-        pass

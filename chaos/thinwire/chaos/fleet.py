@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,6 +16,8 @@ from thinwire.common.errors import TaskError
 
 STOP_GRACE_S = 10.0
 LOG_LINES_SHOWN = 12
+# A traceback; a device whose model is not the coordinator's; gRPC's complaint about forks.
+UNWANTED = re.compile(r"^Traceback|has checksum|fork_posix")
 
 
 @dataclass(slots=True)
@@ -121,6 +124,15 @@ class Fleet:
             if process.now is not None and process.now.poll() is not None:
                 code = process.now.returncode
                 raise TaskError(f"{process.name} ended by itself with exit code {code}; {process.last_words()}")
+
+    def unwanted(self) -> list[str]:
+        """Lines that no process should ever write, each with the name of its log."""
+        return [
+            f"{process.log.name}: {line.strip()}"
+            for process in self.processes.values()
+            for line in process.log.read_text(encoding="utf-8", errors="replace").splitlines()
+            if UNWANTED.search(line)
+        ]
 
     def stop(self, *names: str) -> None:
         """End these as a service manager does: SIGTERM, and SIGKILL for who does not listen."""

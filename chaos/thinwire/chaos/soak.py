@@ -155,10 +155,23 @@ class _Soak:
         self._fleet.stop(COORDINATOR)
         self._read()
         self._checker.quiet(due, plan.BUFFER)
+        self._replay()
+        for line in self._fleet.unwanted():
+            self._checker.blame("M9 no mishap", line)
         for role, growth in self._growth.items():
             if growth.evidence:
                 self._checker.blame("M9 flat", f"{role}: {growth.evidence}")
         return goes_on_s
+
+    def _replay(self) -> None:
+        try:
+            replayed = self._books.replay()
+        except DiskError as error:
+            self._checker.blame("M6 bit for bit", f"the journal cannot be replayed: {error}")
+            return
+        if replayed is not None:
+            self._checker.checksum(*replayed, "the journal, replayed")
+            self._checker.status(self._status.lineage, *replayed)
 
     # -- what goes on all the time -----------------------------------------------------------------------------
 

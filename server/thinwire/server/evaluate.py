@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 import traceback
+from contextlib import suppress
 
 import numpy as np
 import torch
@@ -60,10 +61,12 @@ def main() -> None:
     torch.set_num_threads(1)
     os.nice(5)
     connection, reader, bench = socket.socket(fileno=int(sys.argv[1])), FrameReader(TO_EVALUATOR), Bench()
-    while data := connection.recv(256 * 1024):
-        for question, body in reader.feed(data):
-            answer, answer_body = _answer(bench, question, body)
-            connection.sendall(encode(answer, answer_body))
+    # A coordinator that was killed leaves a broken connection behind.
+    with suppress(ConnectionError):
+        while data := connection.recv(256 * 1024):
+            for question, body in reader.feed(data):
+                answer, answer_body = _answer(bench, question, body)
+                connection.sendall(encode(answer, answer_body))
 
 
 def _answer(bench: Bench, question: Frame, body: bytes) -> tuple[Frame, bytes]:
