@@ -75,7 +75,10 @@ async def _run(rounds: int, deltas: int) -> list[Row]:
             await _take(off, sample, deltas)
             await _take(on, sample, deltas, f'state.dir="{folder}/{number}"')
         restart_s = await _restart(sample, Path(folder) / "restart")
-    return [*_rate_rows(off, on, len(sample[0].payload)), at_most("journal", "from SIGKILL to serving", restart_s, "s", "a full journal between two checkpoints", 5.0)]
+    return [
+        *_rate_rows(off, on, len(sample[0].payload)),
+        at_most("journal", "from SIGKILL to serving", restart_s, "s", "a full journal between two checkpoints", 5.0),
+    ]
 
 
 def _rate_rows(off: Taken, on: Taken, each: int) -> list[Row]:
