@@ -69,8 +69,11 @@ class Learner(Protocol):
 class Course:
     """One learner's training by one coordinator's plan."""
 
-    def __init__(self, learner: Learner, plan: Plan, next_seq: int, say: Say) -> None:
-        self.learner, self.plan, self._say = learner, plan, say
+    def __init__(
+        self, learner: Learner, plan: Plan, next_seq: int, say: Say,
+        unpack: Callable[[bytes, Limits], Unpacked] = unpack,
+    ) -> None:  # fmt: skip
+        self.learner, self.plan, self._say, self._unpack = learner, plan, say, unpack
         self.replica = Replica(learner.weights_P, self._omega, next_seq)
         self._prepare(plan)
         self.steps = self.cuts = 0
@@ -246,7 +249,7 @@ class Course:
             return
         split = len(body) - frame.buffer_bytes
         try:
-            commit = unpack(body[:split], self._limits)
+            commit = self._unpack(body[:split], self._limits)
             self.replica.advance(
                 commit.base, commit.index_K, commit.value_K, commit.checksum, frame.through, self.steps
             )

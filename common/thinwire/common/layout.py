@@ -95,7 +95,7 @@ class Layout:
 
 
 @functools.lru_cache(maxsize=64)
-def _hash(layout: Layout) -> bytes:
+def _hash(layout: "Layout") -> bytes:
     # Every blob is held against it; a layout never changes, so it is worked out once.
     return hashlib.sha256(layout.to_json().encode("ascii")).digest()[:8]
 

@@ -12,6 +12,7 @@ from typing import Protocol
 from thinwire.common import wire
 from thinwire.common.link import Lane
 from thinwire.common.values import DeltaChunk, FromCoordinator, FromDevice
+from thinwire.sim import memo
 from thinwire.sim.agenda import Agenda
 from thinwire.sim.loss import LossyLane
 from thinwire.sim.scenario import Device
@@ -67,13 +68,12 @@ class Call:
 
     def say_down(self, word: FromCoordinator) -> None:
         """From the coordinator; in flight until it arrives."""
-        message = wire.response(word)
-        size = message.ByteSize() + FRAME_BYTES
+        bare, heard = memo.carried(word)
+        size = bare + FRAME_BYTES
 
         def deliver() -> None:
             if self.at_device:
                 self._line.down_bytes += size
-                heard = wire.from_response(message)
                 self._line.arrived(heard)
                 self._device.heard(self, heard)
 

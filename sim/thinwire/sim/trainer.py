@@ -9,6 +9,7 @@ from thinwire.common import frames
 from thinwire.common.disk import Folder
 from thinwire.common.errors import ThinwireError
 from thinwire.common.values import Plan
+from thinwire.sim import memo
 from thinwire.sim.agenda import Agenda
 from thinwire.trainer import residual
 from thinwire.trainer.course import Course, Learner
@@ -29,7 +30,7 @@ class Trainer:
         self._busy = False
         self._naps_until = 0.0
         self._idle_since = agenda.now
-        self.course = Course(learner, plan, next_seq, self._say)
+        self.course = Course(learner, plan, next_seq, self._say, memo.unpacked)
         self.course.drain = self._drain
 
     def tell(self, frame: frames.ToTrainer, body: bytes) -> None:
