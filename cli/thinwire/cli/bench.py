@@ -4,11 +4,12 @@ import dataclasses
 import importlib
 import json
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
 
-from thinwire.cli import tables
+from thinwire.cli import options, tables
 
 
 @click.group()
@@ -36,6 +37,25 @@ _measures("codec", "Selecting, quantising, packing and unpacking.")
 _measures("step", "The work of a device and of the coordinator for one delta.")
 _measures("journal", "What it costs that nothing is lost, and how long a restart takes.")
 _measures("transport", "Deltas over real gRPC on loopback.")
+
+
+@bench.command()
+@click.option("--quick", is_flag=True, help="Fewer commits, for a first look.")
+@click.option("--plot", type=options.FILE, help="Draw speed and memory over the size of the fleet: SVG or PNG.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
+def simulate(quick: bool, plot: Path | None, as_json: bool) -> None:
+    """Simulated fleets of 10 to 10,000 devices.
+
+    \b
+    Example:
+      thinwire bench simulate --quick
+    """
+    from thinwire.bench import simulate as measured
+
+    rows = measured.run(quick)
+    if plot is not None:
+        measured.plot(rows, plot)
+    _print(rows, as_json)
 
 
 @bench.command()

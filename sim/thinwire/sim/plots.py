@@ -114,6 +114,21 @@ def _order(histories: Sequence[History]) -> Callable[[History], tuple[int, int]]
     return lambda history: (methods.index(history.header.method), history.header.seed)
 
 
+def scaling(sizes: Sequence[int], speeds: Sequence[float], memory_MiB: Sequence[float], form: str) -> bytes:
+    """Speed and memory of the simulator over the size of its fleet."""
+    picture = Picture("", "The simulator, by fleet", "devices", "device-commits a second", _bytes, _bytes)
+    figure, axes = _canvas(picture)
+    axes.loglog(sizes, speeds, "o-", color=COLOURS[0], label="device-commits a second of one core")
+    axes.set_ylim(bottom=1, top=10 * max(speeds))
+    other = axes.twinx()
+    other.loglog(sizes, memory_MiB, "s--", color=COLOURS[1], label="memory")
+    other.set_ylabel("memory (MiB)")
+    other.set_ylim(bottom=10, top=10 * max(memory_MiB))
+    lines = [*axes.get_lines(), *other.get_lines()]
+    axes.legend(lines, [str(line.get_label()) for line in lines], frameon=False, fontsize=9, loc="lower left")
+    return _saved(figure, form)
+
+
 def _canvas(picture: Picture) -> tuple[Figure, Axes]:
     try:
         import matplotlib

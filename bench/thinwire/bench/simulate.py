@@ -1,0 +1,128 @@
+"""How fast the simulator is: whole fleets on a quadratic bowl, and the bare agenda below them.
+
+A device-commit is one commit that one device has heard, applied and checked; three of them go with one delta that is
+cut, packed, sent, admitted and folded, as a commit comes for every third of the fleet. All of it is the product's own
+code: what the agenda itself takes is the last row, and the distance between the two is the agents, trainers and codec.
+
+Each row is a process of its own, so that its memory is its own. Times are of the processor, not of the wall.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import resource
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from thinwire.sim.agenda import Agenda
+from thinwire.sim.cell import Cell, build
+from thinwire.sim.settings import read_scenario
+
+FLEETS = (10, 100, 1_000, 10_000)
+SMALL, LARGE = 100, 100_000  # parameters: the engine's own speed, and the memory of a real model
+DEVICE_COMMITS, QUICK = 60_000, 6_000
+ACTS = 200_000
+
+SCENARIO = """
+[simulation]
+until = "1000d"
+[[fleet]]
+devices = {devices}
+link = "200ms,2mbit"
+step = "1s"
+step_spread = 0.2
+[task]
+id = "quadratic"
+params = {{ size = {size} }}
+[training]
+local_steps = 1
+[density]
+up = {density}
+down = {density}
+[aggregation]
+buffer = {buffer}
+min_devices = {devices}
+[evaluation]
+enabled = false
+[stop]
+max_commits = {commits}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """What a fleet of this size took."""
+
+    what: str
+    devices: int
+    parameters: int
+    commits: int
+    deltas: int
+    device_commits: int
+    cpu_s: float
+    per_second: float  # device-commits a second of one core; for the agenda, acts
+    acts: int
+    rss_MiB: float  # a unit
+
+
+def run(quick: bool) -> list[Fleet]:
+    """A row for each size of fleet, one for the memory of a real model, one for the agenda alone."""
+    wanted = QUICK if quick else DEVICE_COMMITS
+    asked = [("engine", devices, SMALL, max(3, wanted // devices)) for devices in FLEETS]
+    asked.append(("memory", 1_000, LARGE, 3))
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, context, max_tasks_per_child=1) as pool:
+        rows = [pool.submit(measure, *one).result() for one in asked]
+        return [*rows, pool.submit(bare).result()]
+
+
+def measure(what: str, devices: int, size: int, commits: int) -> Fleet:
+    """Run one fleet in this process."""
+    density = 0.1 if size == SMALL else 0.01
+    text = SCENARIO.format(
+        devices=devices, size=size, density=density, buffer=max(1, devices // 3), commits=commits
+    )
+    world, recorder = build(Cell(read_scenario(text), "all", 1))
+    began, acts = time.process_time(), 0
+    while world.agenda.step(until=1e9):
+        acts += 1
+    cpu_s = time.process_time() - began
+    heard = sum(max(0, device.core.figures.version) for device in world.devices)
+    deltas = sum(row.deltas for row in recorder.rows)
+    return Fleet(what, devices, size, len(recorder.rows), deltas, heard, cpu_s, heard / cpu_s, acts, _rss())
+
+
+def bare() -> Fleet:
+    """The agenda with acts that do nothing but ask for the next."""
+    agenda = Agenda()
+
+    def act() -> None:
+        if agenda.now < ACTS / 100:
+            agenda.at(agenda.now + 1.0, act)
+
+    for number in range(100):
+        agenda.at(number / 100, act)
+    began, acts = time.process_time(), 0
+    while agenda.step(until=1e9):
+        acts += 1
+    cpu_s = time.process_time() - began
+    return Fleet("agenda alone", 0, 0, 0, 0, 0, cpu_s, acts / cpu_s, acts, _rss())
+
+
+def plot(rows: list[Fleet], path: Path) -> None:
+    """Draw device-commits a second and memory over the size of the fleet; SVG or PNG by the file's name."""
+    from thinwire.sim.plots import scaling
+
+    fleets = [row for row in rows if row.what == "engine"]
+    sizes = [row.devices for row in fleets]
+    path.write_bytes(
+        scaling(sizes, [row.per_second for row in fleets], [row.rss_MiB for row in fleets], path.suffix[1:])
+    )
+
+
+def _rss() -> float:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1024 if sys.platform != "darwin" else peak / 2**20
