@@ -114,9 +114,14 @@ class Story:
 
     def dial(self) -> FromDevice:
         """Until the stream stands; gives its Hello."""
-        while not the(self.wait(), Dial):
-            pass
-        return one(words(self.happens(Opened())))
+        return one(words(self.happens_dial()))
+
+    def happens_dial(self) -> list[Effect]:
+        """Until the stream stands; gives all that happened."""
+        effects: list[Effect] = []
+        while not the(effects, Dial):
+            effects += self.wait()
+        return effects + self.happens(Opened())
 
     def welcome(self, **changes: Any) -> list[Effect]:
         usual: dict[str, Any] = {

@@ -146,6 +146,8 @@ class Account:
         if record.generation <= self.generation:
             return
         self.generation = record.generation
+        if not self.covered and record.seals < self.sealed:
+            return  # what was sealed since the first file was not noted, as there was none
         self.covered = (*self.covered, record)[-KEPT_GENERATIONS:]
         self._forget()
 

@@ -63,7 +63,7 @@ class Store:
             self._account, self._log, self.restored = self._open()
         except DamagedError as error:
             self._account, self._log, self.restored = self._set_aside(error)
-        self._tidy()
+        self._tidy(starting=True)
 
     def keep(self, record: records.Any, body: bytes = b"") -> None:
         """Write a record down, and what could not be written before it; on return it is safe if it is `synced`.
@@ -148,7 +148,7 @@ class Store:
         self._log.append(header, body)
         self.written_bytes += len(header) + len(body)
 
-    def _tidy(self) -> None:
+    def _tidy(self, *, starting: bool = False) -> None:
         """Delete what is no longer needed; what cannot be done now is done later."""
         if self._backlog:
             return
@@ -156,7 +156,7 @@ class Store:
             self._drop_segments()
             kept = {residual_name(covered.generation) for covered in self._account.covered}
             for name in self._folder.names():
-                if name.startswith("residual-") and name not in kept and self._is_old(name):
+                if name.startswith("residual-") and name not in kept and (starting or self._is_old(name)):
                     self._folder.remove(name)
         except SyncError:
             raise
