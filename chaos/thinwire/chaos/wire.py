@@ -151,6 +151,7 @@ LINES = (
         up=WireProfile(delay_s=0.03, rate_bps=4e6, loss=0.01),
         down=WireProfile(delay_s=0.03, rate_bps=4e6, loss=0.25),
     ),
+    _both("lossy", WireProfile(delay_s=0.1, rate_bps=1e6, loss=0.05)),
     _both("satellite", WireProfile(delay_s=0.3, jitter_s=0.02, rate_bps=1e6, loss=0.01, queue_s=1.0)),
 )
 

@@ -96,3 +96,21 @@ def peers(
         PeersOptions(flower=flower, keep=keep, out=out, systems=systems, faults=faults, repeat=repeat, seed=seed)
     )
     tables.show(tables.Table(HEAD, cells(rows)))
+
+
+@chaos.command()
+@click.option(
+    "--rounds", type=click.IntRange(1), default=6, show_default=True, help="Turns that each of the two takes."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
+def goodput(rounds: int, as_json: bool) -> None:
+    """Accepted deltas against raw TCP on a line that loses 5 % of its packets.
+
+    \b
+    Example:
+      thinwire chaos goodput --rounds 2
+    """
+    from thinwire.bench.rows import show
+    from thinwire.chaos.goodput import run
+
+    show(run(rounds), as_json)
