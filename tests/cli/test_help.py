@@ -14,7 +14,8 @@ from thinwire.common.exits import MEANING, Exit
 
 COMMANDS = [
     (), ("demo",), ("coordinator",), ("agent",), ("status",), ("devices",), ("config",), ("config", "show"),
-    ("config", "check"), ("data",), ("link",), ("bench",), ("bench", "codec"), ("chaos",), ("chaos", "soak"),
+    ("config", "check"), ("journal",), ("journal", "verify"), ("journal", "replay"), ("rollback",),
+    ("data",), ("link",), ("bench",), ("bench", "codec"), ("chaos",), ("chaos", "soak"),
 ]  # fmt: skip
 HEAVY = {"torch", "grpc", "numpy", "rich", "msgspec", "google.protobuf", "asyncio", "zstandard", "PIL"}
 IMPORTED = """

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from thinwire.cli.failure import CommandError
-from thinwire.common.errors import LinkError, SettingsError, TaskError, ThinwireError
+from thinwire.common.errors import DiskError, LinkError, SettingsError, ThinwireError
 from thinwire.common.exits import MEANING, Exit
 
 # Name → what it is for, in the order of `thinwire --help`; the module and its function have the command's name.
@@ -23,6 +23,8 @@ _COMMANDS = {
     "agent": "Run the agent on a device: it trains, and keeps the link.",
     "status": "Show how far the training is.",
     "devices": "Show which devices take part, and how they do.",
+    "journal": "Check, show or replay what a coordinator has written down.",
+    "rollback": "Take a training back to an earlier version, as a new lineage.",
     "config": "Show settings, or check a settings file.",
     "partition": "Share a data set out to devices, and report how unlike they are.",
     "data": "Prepare and look at data sets.",
@@ -33,8 +35,7 @@ _COMMANDS = {
 _EXITS: dict[type[ThinwireError], Exit] = {
     SettingsError: Exit.SETTINGS,
     LinkError: Exit.LINK,
-    TaskError: Exit.TRAINING,
-    ThinwireError: Exit.TRAINING,
+    DiskError: Exit.DISK,
 }
 
 
@@ -70,10 +71,16 @@ class LazyGroup(click.Group):
         except ThinwireError as error:
             for line in str(error).splitlines():
                 click.echo(f"{click.style('error:', fg='red')} {line}", err=True)
-            ctx.exit(error.code if isinstance(error, CommandError) else _EXITS[type(error)])
+            ctx.exit(_code_of(error))
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
             ctx.exit(Exit.INTERRUPT)
+
+
+def _code_of(error: ThinwireError) -> Exit:
+    if isinstance(error, CommandError):
+        return error.code
+    return next((code for kind, code in _EXITS.items() if isinstance(error, kind)), Exit.TRAINING)
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -218,14 +218,19 @@ class OsFolder:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
+            holder = os.pread(self._lock, 20, 0).decode("ascii", "replace")
             os.close(self._lock)
             raise SettingsError(
-                f"{setting} is {str(self.path)!r}, which another running process uses; stop it, or name another folder"
+                f"{setting} is {str(self.path)!r}, which another running process uses"
+                f"{f' (pid {holder})' if holder.isdigit() else ''}; stop it, or name another folder"
             ) from None
+        with suppress(OSError):  # on a full disk the name is missed, the lock is not
+            os.ftruncate(self._lock, 0)
+            os.pwrite(self._lock, str(os.getpid()).encode(), 0)
 
     def _sweep(self) -> None:
         for entry in os.scandir(self.path):
-            if entry.name.endswith(TEMPORARY):
+            if entry.name.endswith(TEMPORARY) and entry.is_file():
                 Path(entry.path).unlink()
 
     def sync_names(self) -> None:

@@ -28,6 +28,7 @@ from thinwire.common.disk import File, Folder
 from thinwire.common.errors import DamagedError, DiskError, SyncError
 
 MAGIC = b"TWLOG\x001\n"
+MARK = ".synced"  # what the watermark's name ends with
 MAX_HEADER_BYTES = 1 << 20
 MAX_BODY_BYTES = 512 << 20
 _HEAD = struct.Struct("<8sQ16sI")
@@ -40,11 +41,13 @@ _SECTOR_BYTES = 512
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One record; `number` counts from 1 over the whole log."""
+    """One record; `number` counts from 1 over the whole log, `offset` is where in its file it begins."""
 
     number: int
     header: bytes
     body: bytes
+    file: str = ""
+    offset: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,7 @@ class Log:
         self.torn_bytes = 0
         self._chain = _GENESIS
         self._file: File | None = None
+        self._failure: SyncError | None = None
         # One thread may append while another syncs; a segment must not be closed meanwhile.
         self._turn = threading.Lock()
         if self.segments:
@@ -101,11 +105,11 @@ class Log:
         return self.next - 1
 
     def sync(self) -> int:
-        """Make all that was appended survive; give the number up to which it does. Raise SyncError."""
+        """Make all that was appended survive; give the number up to which it does. Raise SyncError, for good."""
         with self._turn:
             upto = self.next - 1
             if self._file is not None and upto > self.synced:
-                _sync(self._file)
+                self._sync_file(self._file)
             self.mark(upto)
             return upto
 
@@ -150,7 +154,7 @@ class Log:
         if self._file is not None:
             # What is in the older segment must not be less safe than what follows it.
             with self._turn:
-                _sync(self._file)
+                self._sync_file(self._file)
                 self._file.close()
                 self._file = None
         name = f"{self._prefix}-{self.next:016d}.log"
@@ -163,9 +167,20 @@ class Log:
         self._file = file
         return file
 
+    def _sync_file(self, file: File) -> None:
+        # The kernel tells of a failed write-back once, and takes the pages for clean: to ask again would be answered
+        # with success. Only a new start, which reads what is there, knows.
+        if self._failure is not None:
+            raise self._failure
+        try:
+            file.sync()
+        except DiskError as error:
+            self._failure = SyncError(str(error))
+            raise self._failure from None
+
     @property
     def _mark_name(self) -> str:
-        return f"{self._prefix}.synced"
+        return self._prefix + MARK
 
     # -- reading -----------------------------------------------------------------------------------------------
 
@@ -284,14 +299,8 @@ class Log:
         header, body = data[:header_bytes], data[header_bytes:]
         if zlib.crc32(data, zlib.crc32(prefix[: _NUMBERED.size])) != crc or _chained(before, header, crc) != chain:
             raise _TornError(offset, "its checksum is wrong")
-        return Record(number, header, body), offset + _RECORD.size + length, chain
-
-
-def _sync(file: File) -> None:
-    try:
-        file.sync()
-    except DiskError as error:
-        raise SyncError(str(error)) from None
+        record = Record(number, header, body, segment.name, offset)
+        return record, offset + _RECORD.size + length, chain
 
 
 def _chained(before: bytes, header: bytes, crc: int) -> bytes:

@@ -38,8 +38,8 @@ class Snapshot:
     buffers_B: Vector
 
 
-def pack_snapshot(snapshot: Snapshot, layout: Layout, buffer_layout: Layout) -> bytes:
-    """The bytes of a snapshot; the same for the same model, whoever packs it."""
+def to_safetensors(snapshot: Snapshot, layout: Layout, buffer_layout: Layout) -> bytes:
+    """A snapshot as a safetensors file; the same bytes for the same model, whoever makes them."""
     tensors = dict(_tensors(snapshot.weights_P, layout, ""))
     tensors.update(_tensors(snapshot.buffers_B, buffer_layout, BUFFER_PREFIX))
     metadata = {
@@ -47,9 +47,14 @@ def pack_snapshot(snapshot: Snapshot, layout: Layout, buffer_layout: Layout) -> 
         "layout_hash": layout.hash.hex(),
         "checksum": str(checksum.full(snapshot.weights_P)),
     }
+    return _canonical(save(tensors, metadata))
+
+
+def pack_snapshot(snapshot: Snapshot, layout: Layout, buffer_layout: Layout) -> bytes:
+    """The bytes of a snapshot; the same for the same model, whoever packs it."""
     # The frame's own checksum covers what the parameters' does not: version and statistics.
     squeeze = zstandard.ZstdCompressor(level=1, write_checksum=True)
-    return squeeze.compress(_canonical(save(tensors, metadata)))
+    return squeeze.compress(to_safetensors(snapshot, layout, buffer_layout))
 
 
 def unpack_snapshot(packed: bytes, layout: Layout, buffer_layout: Layout) -> Snapshot:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 
 import msgspec
 import numpy as np
@@ -55,6 +56,13 @@ def read(folder: Folder, number: int) -> RunState:
         return RunState.thaw(frozen, dict(_vectors(data, frozen)))
     except (msgspec.MsgspecError, ValueError, KeyError) as error:
         raise DamagedError(f"{name} holds no state that this version can read: {error}") from None
+
+
+def readable(folder: Folder) -> Iterator[tuple[int, RunState]]:
+    """Number and state of every checkpoint that is not damaged, oldest first."""
+    for number in numbers_in(folder):
+        with suppress(DamagedError):
+            yield number, read(folder, number)
 
 
 def _parts(frozen: Frozen, vectors: Mapping[str, Vector]) -> Iterator[bytes]:

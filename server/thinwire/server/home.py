@@ -18,11 +18,16 @@ _HALF = ".new"
 
 
 class Home:
-    """A state folder, held by this process alone; raise SettingsError when another one has it."""
+    """A state folder, held by this process alone; raise SettingsError when another one has it.
+
+    A run that was only half begun when a process ended is cleared away.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._hold = OsFolder(path)
+        for half in path.glob(f"*{_HALF}"):
+            shutil.rmtree(half, ignore_errors=True)
 
     def newest(self) -> Path | None:
         """The folder of the newest run."""
@@ -32,10 +37,7 @@ class Home:
         """A folder for a new run; it becomes one with `settle`."""
         newest = self.newest()
         number = int(newest.name.split("-")[0]) + 1 if newest else 1
-        path = self.path / f"{number:04d}-{lineage.hex()[:8]}{_HALF}"
-        if path.exists():
-            shutil.rmtree(path)
-        return OsFolder(path, lock=False)
+        return OsFolder(self.path / f"{number:04d}-{lineage.hex()[:8]}{_HALF}", lock=False)
 
     def settle(self, folder: OsFolder) -> OsFolder:
         """Make a folder that `begin` gave the newest run; what is in it must be durable."""
