@@ -1,6 +1,6 @@
 """What both sides wrote down, read as it is while they write: the coordinator's journal and the agents' stores.
 
-A copy in memory is read, never the thing itself: whoever opens a log cuts off what was torn. The entries are read as
+A view is read, never the thing itself: whoever opens a log cuts off what was torn. The entries are read as
 plain maps and not by the code that wrote them, so that a mistake in there is not believed twice.
 """
 
@@ -16,10 +16,11 @@ from typing import Any
 import msgspec
 
 from thinwire.chaos.checker import ACCEPTED, REJECTED, Begun, Committed, Id, JournalFact, Led, Sealed, Settled
-from thinwire.chaos.copy import Copy
 from thinwire.common import checksum
 from thinwire.common.log import Log, Record
+from thinwire.common.view import View
 from thinwire.server.journal import Journal
+from thinwire.server.replay import Replay
 
 _RUN = re.compile(r"\d{4,}-[0-9a-f]{8}")
 JOURNAL, OUTBOX = "journal", "outbox"
@@ -58,10 +59,11 @@ class Books:
         run = self.run()
         if run is None:
             return None
-        oldest = min(path.name for path in run.glob("checkpoint-*"))
-        names = [path.name for path in run.iterdir() if path.name.startswith((JOURNAL, oldest))]
-        journal = Journal(Copy({name: (run / name).read_bytes() for name in names}))
-        model = journal.recover().state.model
+        with View(run) as view:
+            replay = Replay(Journal(view))
+            for _ in replay.steps():
+                pass
+        model = replay.state.model
         return model.version, checksum.full(model.weights_P)
 
     def run(self) -> Path | None:
@@ -112,11 +114,11 @@ def store_facts(device: str, records: Iterable[Record]) -> Iterator[Sealed | Set
 
 def records_of(folder: Path, prefix: str) -> Iterator[Record]:
     """The records of a log that somebody may be writing to, as of now."""
-    # The watermark first: what is read after it may be more than it says, never less.
-    names = [f"{prefix}.synced", *sorted(path.name for path in folder.glob(f"{prefix}-*.log"))]
-    copy = Copy({name: (folder / name).read_bytes() for name in names if (folder / name).exists()})
-    log = Log(copy, prefix)
-    return log.read(log.first)
+    if not folder.is_dir():
+        return
+    with View(folder) as view:
+        log = Log(view, prefix)
+        yield from log.read(log.first)
 
 
 def _id(entry: dict[str, Any]) -> Id:
