@@ -81,6 +81,10 @@ class View:
         """Not there any more for this reader."""
         self._sizes.pop(name, None)
 
+    def rename(self, name: str, to: str) -> None:
+        """Refuse it."""
+        raise DiskError(f"{self.path / name} is only looked at")
+
     def close(self) -> None:
         """Let go of the files."""
         for handle in self._handles.values():
