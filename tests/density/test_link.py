@@ -66,6 +66,10 @@ def test_deltas_too_small_to_measure_a_link_let_the_bound_grow_until_a_figure_co
     links.see_delta("a", kept=1000, packed_bytes=1500)
     links.see_report("a", seen(15_000.0), now=5.0)
     for _ in range(10):
+        links.see_report("a", seen(15_000.0), now=5.0)
+    assert links.bound("a", 0.3) == pytest.approx(0.08), "where nothing was sent, nothing could be measured"
+    for _ in range(10):
+        links.see_delta("a", kept=1000, packed_bytes=1500)
         links.see_delta("a", kept=1000, packed_bytes=1500)
         links.see_report("a", seen(15_000.0), now=5.0)
     assert links.bound("a", 0.3) == pytest.approx(0.08 * 1.05**10)

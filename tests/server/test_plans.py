@@ -40,5 +40,5 @@ def test_the_link_lowers_what_the_policy_gives() -> None:
     told = plans.settle("a", 1000, 500)
     assert told is not None
     # 0.8 of 1,500 bytes, at half a byte a value, of 100,000.
-    assert told.density == plans.density("a") == 0.8 * 1_500 * 1.05 / 0.5 / 100_000
+    assert told.density == plans.density("a") == 0.8 * 1_500 / 0.5 / 100_000
     assert plans.welcome("a").density == told.density, "a new stream is the same link"

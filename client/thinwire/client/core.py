@@ -213,8 +213,7 @@ class AgentCore:
             case Refusal():
                 return self._refused(message, now)
             case Echo():
-                self.rtt_s = now - self._echo_at if self._echo_at is not None else self.rtt_s
-                return []
+                return self._measure(now)
 
     def _guarded(self, take: Callable[[], list[Effect]]) -> list[Effect]:
         try:
@@ -330,10 +329,16 @@ class AgentCore:
             return []
         return [Tell(frames.Conclude(version=self._finished))]
 
+    def _measure(self, now: float) -> list[Effect]:
+        if self._echo_at is not None:
+            self.rtt_s = now - self._echo_at
+            self.goodput.echoed(self.rtt_s)
+        return []
+
     # -- deltas ------------------------------------------------------------------------------------------------
 
     def _send(self, delta: SealedDelta, received_bytes: int, now: float) -> list[Effect]:
-        self.goodput.sent(delta.seq, len(delta.payload) - received_bytes, now, self.rtt_s)
+        self.goodput.sent(delta.seq, len(delta.payload) - received_bytes, now)
         return [Send(chunk) for chunk in delta.chunks(received_bytes)]
 
     def _send_kept(self, now: float) -> list[Effect]:

@@ -42,6 +42,7 @@ class Device:
         self.trainer: Trainer | None = None
         self.notes: list[str] = []
         self.quit: effects.Quit | None = None
+        self.tells_figures = False
         self._agenda, self._description = agenda, description
         self._coordinator, self._learner, self._trainer_start_s = coordinator, learner, trainer_start_s
         self._call: Call | None = None
@@ -161,6 +162,7 @@ class Device:
                     self._agenda, self._description.step_s, self._learner(), plan, effect.next_seq, self.folder,
                     self._hear_trainer,
                 )  # fmt: skip
+                self.trainer.tells_figures = self.tells_figures
                 self.trainer.nap(self._naps_until)
 
         self._agenda.at(self._agenda.now + self._trainer_start_s, begin)

@@ -16,6 +16,9 @@ from thinwire.trainer.course import Course, Learner
 
 Heard = Callable[[frames.FromTrainer, bytes], None]
 
+# As a real trainer does; only links ask for them here, and they cost a pass over the model.
+FIGURES_EVERY_S = 1.0
+
 
 class Trainer:
     """Frames wait while a step is computed, as in the process; what it says is heard only while it lives."""
@@ -25,10 +28,11 @@ class Trainer:
     ) -> None:
         self.learner, self._folder = learner, folder
         self.alive = True
+        self.tells_figures = False
         self._agenda, self._step_s, self._heard = agenda, step_s, heard
         self._inbox: deque[tuple[frames.ToTrainer, bytes]] = deque()
         self._busy = False
-        self._naps_until = 0.0
+        self._naps_until = self._figures_at = 0.0
         self._idle_since = agenda.now
         self.course = Course(learner, plan, next_seq, self._say, memo.unpacked)
         self.course.drain = self._drain
@@ -94,4 +98,7 @@ class Trainer:
             self._say(frames.Failed(message=str(error)), b"")
             return
         self.course.compute_s += self._step_s
+        if self.tells_figures and self._agenda.now >= self._figures_at:
+            self._figures_at = self._agenda.now + FIGURES_EVERY_S
+            self.course.tell_figures()
         self._turn()

@@ -95,10 +95,12 @@ class World:
         link_dice = random.Random(f"{scenario.seed} link {number}")
         line = Line(self.agenda, description, link_dice, lambda word: self._watch.arrived(name, word))
         dice = random.Random(f"{scenario.seed} agent {number}")
-        return Device(
+        device = Device(
             self.agenda, name, description, line, self.coordinator, lambda: scenario.learner(number),
             scenario.trainer_start_s, dice, SimFolder(name, random.Random(f"{scenario.seed} disk {number}")),
         )  # fmt: skip
+        device.tells_figures = scenario.links is not None
+        return device
 
     def _plan_break(self, line: Line, at: float, for_s: float, notice_s: float) -> None:
         self.agenda.at(at, lambda: line.break_for(for_s, notice_s))

@@ -18,7 +18,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 HEADROOM = 0.8  # of the time: the rest is for jitter, and for losses that are sent again
-# Small deltas yield no new figure of goodput: with each the bound grows a little, or a better link would stay unknown.
+# Small deltas yield no new figure of goodput: with each report that has none the bound grows, or a link that got better
+# would stay unknown.
 GROWTH, MOST_GROWTHS = 1.05, 100
 CHANGE = 0.1  # relative; a device is not bothered with less
 SMOOTH = 0.3  # weight of the newest delta in the bytes a value
@@ -49,6 +50,7 @@ class _Link:
     goodput: float = 0.0
     step_s: float = 0.0
     growths: int = 0
+    delivered: bool = False  # something, since the last report
     day_at: float = 0.0
     first: LinkSeen | None = None  # report of the day
     allowance: float | None = None  # bytes of a delta within the budget
@@ -68,13 +70,16 @@ class LinkAware:
         link = self._link(device)
         fresh = packed_bytes / max(kept, 1)
         link.value_bytes += (SMOOTH if link.value_bytes else 1.0) * (fresh - link.value_bytes)
-        link.growths = min(link.growths + 1, MOST_GROWTHS)
+        link.delivered = True
 
     def see_report(self, device: str, seen: LinkSeen, now: float) -> None:
         """A device's own figures, at loop time `now`; its counters must only grow."""
         link = self._link(device)
         if seen.goodput != link.goodput:
             link.goodput, link.growths = seen.goodput, 0
+        elif link.delivered:
+            link.growths = min(link.growths + 1, MOST_GROWTHS)
+        link.delivered = False
         link.step_s = seen.step_s or link.step_s
         if self._budget_bytes:
             self._spread(link, seen, now)
