@@ -19,6 +19,7 @@ from thinwire.common.exits import MEANING, Exit
 _COMMANDS = {
     "demo": "Train on a fleet of emulated devices over thin links, all on this machine.",
     "simulate": "Run a scenario in virtual time: thousands of devices, methods side by side.",
+    "report": "Write a page about runs, simulated or real.",
     "coordinator": "Run the coordinator: it holds the model and folds what devices learn.",
     "agent": "Run the agent on a device: it trains, and keeps the link.",
     "status": "Show how far the training is.",

@@ -19,6 +19,8 @@ from pathlib import Path
 from rich.console import Console
 
 from thinwire.common.exits import Exit
+from thinwire.common.settings import to_toml
+from thinwire.demo.chronicle import Chronicle
 from thinwire.demo.fleet import Fleet, free_port
 from thinwire.demo.options import DemoOptions
 from thinwire.demo.plan import CENTRALISED_ACCURACY, agent_settings, coordinator_settings
@@ -56,7 +58,8 @@ def _tell(summary: Summary, options: DemoOptions, console: Console) -> None:
     if options.keep is not None:
         text = json.dumps(summary.as_dict(), indent=2) + "\n"
         (options.keep / "summary.json").write_text(text, encoding="utf-8")
-        console.print(f"settings, logs, metrics.prom and summary.json are in {options.keep}", highlight=False)
+        kept = "settings, logs, metrics.prom, summary.json and history.jsonl"
+        console.print(f"{kept} are in {options.keep}", highlight=False)
     if options.json:
         sys.stdout.write(json.dumps(summary.as_dict()) + "\n")
 
@@ -72,6 +75,7 @@ class _Demo:
         self._address = f"127.0.0.1:{port}"
         self._port = port
         self._settings = coordinator_settings(options, port, metrics_port)
+        self._chronicle = self._chronicle_of()
 
     def run(self) -> Summary:
         """Start everything, watch it, and sum up."""
@@ -99,6 +103,14 @@ class _Demo:
         for device, port in enumerate(ports):
             self._fleet.agent(agent_settings(self._options, self._fleet.folder, device, port))
 
+    def _chronicle_of(self) -> Chronicle | None:
+        o = self._options
+        if o.keep is None:
+            return None
+        return Chronicle(
+            o.keep, method="demo", seed=o.seed, devices=o.devices, link=self._link, settings=to_toml(self._settings)
+        )
+
     def _watch(self, watcher: Watcher) -> None:
         """Show figures until the training is over or the time is."""
         while time.monotonic() - self._began < self._options.timeout_s:
@@ -110,6 +122,7 @@ class _Demo:
                 self._view.stage(f"starting trainers: {status.reason}")
             else:
                 self._view.figures(status)
+                self._note(status)
                 if status.phase == "finished":
                     return
             time.sleep(LOOK_EVERY_S)
@@ -124,6 +137,9 @@ class _Demo:
                 break
             self._view.stage("devices compare their models with the coordinator's")
             time.sleep(LOOK_EVERY_S)
+        self._note(status)
+        if self._chronicle is not None:
+            self._chronicle.end(status.reason, sum(stands_at(device, status) for device in devices))
         self._keep_metrics()
         return summarise(
             status,
@@ -133,6 +149,10 @@ class _Demo:
             link=self._link,
             wall_seconds=time.monotonic() - self._began,
         )
+
+    def _note(self, status: operator_pb2.GetStatusResponse) -> None:
+        if self._chronicle is not None:
+            self._chronicle.note(status)
 
     def _keep_metrics(self) -> None:
         if self._options.keep is not None:

@@ -58,7 +58,7 @@ def _density(row: Row) -> float | None:
 
 PICTURES = (
     Picture(
-        "accuracy-time", "Accuracy over virtual time", "time (s)", "accuracy", lambda r: r.time_s,
+        "accuracy-time", "Accuracy over time", "time (s)", "accuracy", lambda r: r.time_s,
         lambda r: r.accuracy, from_zero=False, target=True,
     ),
     Picture(
@@ -71,6 +71,10 @@ MORE_PICTURES = (
     Picture(
         "staleness", "Staleness of deltas", "time (s)", "versions late, mean", lambda r: r.time_s,
         lambda r: r.staleness if r.deltas else None,
+    ),
+    Picture(
+        "delay", "Delay from a delta's cut to its inclusion", "time (s)", "local steps, median over devices",
+        lambda r: r.time_s, lambda r: r.delay_steps,
     ),
     Picture("density", "Density up", "time (s)", "share of the parameters (%)", lambda r: r.time_s, _density),
     Picture(
@@ -97,13 +101,14 @@ def draw(picture: Picture, histories: Sequence[History], form: str) -> bytes:
 
 def by_group(history: History, form: str) -> bytes:
     """Density up over time of one history, a line a group."""
+    title = f"Density up by group: {_plain(history.header.method)}"
     picture = Picture(
-        "", "Density up, by group", "time (s)", "share of the parameters (%)", lambda r: r.time_s, _density
+        "", title, "time (s)", "share of the parameters (%)", lambda r: r.time_s, _density
     )
     figure, axes = _canvas(picture)
     for place, group in enumerate(sorted({group for row in history.rows for group in row.density})):
         here = [(row.time_s, 100 * row.density[group]) for row in history.rows if group in row.density]
-        axes.plot(*zip(*here, strict=True), color=COLOURS[place % len(COLOURS)], label=group, linewidth=1.5)
+        axes.plot(*zip(*here, strict=True), color=COLOURS[place % len(COLOURS)], label=_plain(group), linewidth=1.5)
     axes.set_ylim(bottom=0)
     axes.legend(frameon=False, fontsize=9)
     return _saved(figure, form)
@@ -156,9 +161,11 @@ def _line(axes: Axes, picture: Picture, method: str, runs: list[History], place:
     x_N, low_N, mean_N, high_N = band(curves)
     colour, dash = COLOURS[place % len(COLOURS)], DASHES[place // len(COLOURS) % len(DASHES)]
     seeds = f" ({len(curves)} seeds)" if len(curves) > 1 else ""
-    axes.plot(x_N, mean_N, dash, color=colour, label=f"{method}{seeds}", linewidth=1.5)
+    # The page of a report finds the shapes of a method in all its pictures by their id.
+    known = f"{picture.name}--m{place}"
+    axes.plot(x_N, mean_N, dash, color=colour, label=_plain(method) + seeds, linewidth=1.5, gid=known)
     if len(curves) > 1:
-        axes.fill_between(x_N, low_N, high_N, color=colour, alpha=0.18, linewidth=0)
+        axes.fill_between(x_N, low_N, high_N, color=colour, alpha=0.18, linewidth=0, gid=f"band-{known}")
 
 
 def band(curves: Sequence[tuple[Floats, Floats]]) -> tuple[Floats, Floats, Floats, Floats]:
@@ -170,6 +177,11 @@ def band(curves: Sequence[tuple[Floats, Floats]]) -> tuple[Floats, Floats, Float
     x_N = np.linspace(begin, max(begin, end), POINTS)
     y_SN = np.stack([np.interp(x_N, *curve) for curve in curves])
     return x_N, y_SN.min(axis=0), y_SN.mean(axis=0), y_SN.max(axis=0)
+
+
+def _plain(text: str) -> str:
+    # A dollar begins a formula.
+    return text.replace("$", r"\$")
 
 
 def _curve(picture: Picture, history: History) -> tuple[Floats, Floats] | None:
