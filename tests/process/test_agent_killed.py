@@ -1,0 +1,75 @@
+"""An agent that is killed comes back as who it was: in the same epoch, with the same upload, and nothing twice."""
+
+from pathlib import Path
+
+import pytest
+
+from thinwire.bench.loopback import model_of, serving, settings_of
+from thinwire.client.store import Store
+from thinwire.common import frames
+from thinwire.common.address import Address
+from thinwire.common.disk import OsFolder
+from thinwire.common.link import LinkProfile
+from thinwire.common.values import CHUNK_BYTES
+from thinwire.demo.link import Link
+
+KILLS = 3
+# A dense delta of this model is some two chunks, and takes half a second: there is always one under way.
+OUTPUTS, INPUTS = 512, 512
+SLOW = LinkProfile(rtt_s=0.02, rate_bps=4e6)
+FRAMING_BYTES = 16_000  # greetings and reports of one life, and what HTTP/2 adds to it
+TASK = (
+    'task.id="line"', "aggregation.mode=async", "training.local_steps=5", "density.up=1.0",
+    f"task.params.outputs={OUTPUTS}", f"task.params.inputs={INPUTS}",
+)  # fmt: skip
+
+
+@pytest.mark.slow
+async def test_an_agent_that_is_killed_in_mid_upload_goes_on_with_it(processes, until) -> None:
+    async with serving(model_of(OUTPUTS, INPUTS), settings_of(*TASK)) as served:
+        coordinator = served.coordinator
+        async with Link(Address("127.0.0.1", served.port), SLOW) as link:
+            address = f"127.0.0.1:{link.port}"
+            agent = processes.agent(address)
+            for _ in range(KILLS):
+                version, sent = coordinator.core.model.version, link.bytes_up
+                await until(lambda version=version: coordinator.core.model.version >= version + 3)
+                await until(lambda sent=sent: link.bytes_up > sent + CHUNK_BYTES)
+                agent.kill()
+                agent = processes.agent(address)
+            version = coordinator.core.model.version
+            await until(lambda: coordinator.core.model.version >= version + 3)
+            uploaded, counted = link.bytes_up, coordinator.totals.packed_up
+            row = coordinator.core.ledger.row("device")
+            agent.kill()
+        assert row.epoch == 1, "it was never taken for another device"
+        assert row.contiguous == coordinator.core.roster.members["device"].accepted
+        assert coordinator.totals.rejected == 0
+        # One upload may have been under way when the bytes were counted.
+        underway = 1.1 * counted / row.contiguous
+        repeated = uploaded - 1.02 * counted - underway
+        assert repeated <= KILLS * CHUNK_BYTES + (KILLS + 1) * FRAMING_BYTES
+
+
+async def test_an_agent_that_is_told_to_stop_leaves_all_that_it_learned(processes, until, tmp_path: Path) -> None:
+    sets = ('task.id="line"', "aggregation.mode=async", "training.local_steps=5")
+    async with serving(model_of(8, 64), settings_of(*sets)) as served:
+        agent = processes.agent(served.address)
+        await until(lambda: served.coordinator.core.model.version >= 5)
+        assert agent.stop() == 0
+    folder = OsFolder(tmp_path / "state" / "device")
+    store = Store(folder)
+    assert isinstance(store.replay()[0][0], frames.Restore)
+    assert store.recover().forgotten_cuts == 0
+    assert "told to stop" in agent.written
+
+
+async def test_two_agents_cannot_be_the_same_device(processes, until) -> None:
+    async with serving(model_of(8, 64), settings_of('task.id="line"', "aggregation.min_devices=2")) as served:
+        processes.agent(served.address)
+        await until(lambda: served.coordinator.sessions)
+        second = processes.agent(served.address)
+        await until(lambda: not second.alive)
+        assert second.process.returncode == 3
+        assert "another running process uses" in second.written
+        assert served.coordinator.sessions
