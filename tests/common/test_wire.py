@@ -16,7 +16,7 @@ FLOATS = st.floats(allow_nan=False, width=32)
 # Where the wire is narrower than a Python int; everything else is 64 bits.
 NARROW = {
     "protocol", "local_steps", "window", "max_delta_bytes", "received_bytes", "total_bytes", "buffer_bytes", "steps",
-    "delay_steps", "trainer_restarts", "delay_least", "delay_median", "delay_p95",
+    "delay_steps", "trainer_restarts", "delay_least", "delay_median", "delay_p95", "storage_refused",
 }  # fmt: skip
 
 

@@ -28,7 +28,8 @@ def devices(coordinator: Coordinator, json: bool, watch: float | None) -> None:
     Memory is that of the agent and of its trainer; busy is the share of the time in which the trainer computed,
     overlap the share of the transfer time in which it did. Delay is in local steps, from a delta's cut to its
     inclusion: median/95th percentile. Density is the share of the parameters in a device's next delta, with the number
-    of its group.
+    of its group. A link that is "disk!" is up, but the device's disk is full or refuses to be written to: it trains on,
+    and sends nothing until there is room.
 
     \b
     Examples:
@@ -47,7 +48,7 @@ def _row(device: "Device") -> tuple[str, ...]:
     report = device.report
     return (
         device.name,
-        "up" if device.connected else "down",
+        ("disk!" if report.storage_refused else "up") if device.connected else "down",
         f"{lasted(device.last_seen_s)} ago",
         str(device.version),
         str(device.accepted),

@@ -193,6 +193,8 @@ class Agent:
     async def _keep_metering(self) -> None:
         while True:
             self._metrics.report = self._report()
+            for kind, written_bytes in self._state.written().items():
+                self._metrics.wrote(kind, written_bytes)
             await asyncio.sleep(METER_EVERY_S)
 
     def _report(self) -> Report:
@@ -221,6 +223,7 @@ class Agent:
             trainer_restarts=self.core.seat.restarts,
             abandoned=self.core.custody.abandoned,
             forgotten_cuts=self.core.custody.forgotten_cuts,
+            storage_refused=bool(self.core.custody.trouble),
             agent_rss_bytes=resident_bytes(),
             trainer_rss_bytes=resident_bytes(self.trainer.pid) if self.trainer.pid else 0,
         )

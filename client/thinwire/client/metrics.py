@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from thinwire.common import __version__
 from thinwire.common.values import Report
@@ -26,6 +26,9 @@ GAUGES = {
     "delay_steps": ("thinwire_agent_delay_steps", "Local steps from the cut of the last included delta."),
     "delay_median": ("thinwire_agent_delay_median_steps", "Median of the last delays."),
     "delay_p95": ("thinwire_agent_delay_p95_steps", "95th percentile of the last delays."),
+    "abandoned": ("thinwire_agent_deltas_abandoned", "Sealed deltas given up with their training or their store."),
+    "forgotten_cuts": ("thinwire_agent_cuts_forgotten", "Cuts whose unsent rest was lost with a trainer or the power."),
+    "storage_refused": ("thinwire_agent_storage_refused", "1 while deltas wait in memory as the disk refuses them."),
     "trainer_restarts": ("thinwire_agent_trainer_restarts", "Restarts of the trainer process."),
     "agent_rss_bytes": ("thinwire_agent_resident_bytes", "Resident memory of the agent."),
     "trainer_rss_bytes": ("thinwire_agent_trainer_resident_bytes", "Resident memory of the trainer."),
@@ -50,6 +53,18 @@ class AgentMetrics:
             "Sealed deltas that are not in the base yet.",
             registry=self.registry,
         )
+        self._written = Counter(
+            "thinwire_agent_disk_written_bytes",
+            "Bytes written to the device's disk: sealed deltas and their outcomes, residuals, snapshots.",
+            ["kind"],
+            registry=self.registry,
+        )
+        self._written_before: dict[str, int] = {}
         for field, (name, help) in GAUGES.items():
             gauge = Gauge(name, help, registry=self.registry)
             gauge.set_function(lambda field=field: getattr(self.report, field))  # type: ignore[misc]  # a default binds
+
+    def wrote(self, kind: str, total_bytes: int) -> None:
+        """So many bytes of a kind have been written since the start."""
+        self._written.labels(kind).inc(total_bytes - self._written_before.get(kind, 0))
+        self._written_before[kind] = total_bytes

@@ -27,6 +27,11 @@ class State:
         """Where the trainer finds a file, or the folder."""
         return str(self._path / name)
 
+    def written(self) -> dict[str, int]:
+        """Bytes written since the start, by kind."""
+        store, spool = self.store, self.spool
+        return {"outbox": store.written_bytes, "residual": store.residual_bytes, "snapshot": spool.written_bytes}
+
     def close(self) -> None:
         """Let go of the folder, and remove it if it was made for this run."""
         self.spool.close()

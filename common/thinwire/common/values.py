@@ -255,6 +255,7 @@ class Report:
     delay_least: int = 0
     delay_median: int = 0
     delay_p95: int = 0
+    storage_refused: bool = False
 
     @property
     def overlap_ratio(self) -> float:

@@ -304,6 +304,9 @@ class DeviceReport(google.protobuf.message.Message):
     DELAY_LEAST_FIELD_NUMBER: builtins.int
     DELAY_MEDIAN_FIELD_NUMBER: builtins.int
     DELAY_P95_FIELD_NUMBER: builtins.int
+    ABANDONED_FIELD_NUMBER: builtins.int
+    FORGOTTEN_CUTS_FIELD_NUMBER: builtins.int
+    STORAGE_REFUSED_FIELD_NUMBER: builtins.int
     version: builtins.int
     """Version of the trainer's base."""
     checksum: builtins.int
@@ -338,6 +341,12 @@ class DeviceReport(google.protobuf.message.Message):
     """the median,"""
     delay_p95: builtins.int
     """and the one that 95 of 100 do not exceed."""
+    abandoned: builtins.int
+    """Sealed deltas that were given up, because their training or the device's store is gone."""
+    forgotten_cuts: builtins.int
+    """Cuts whose unsent rest was lost when a trainer or the device went down."""
+    storage_refused: builtins.bool
+    """Whether sealed deltas wait in memory, unsent, as the device's disk is full or refuses to be written to."""
     def __init__(
         self,
         *,
@@ -358,7 +367,10 @@ class DeviceReport(google.protobuf.message.Message):
         delay_least: builtins.int = ...,
         delay_median: builtins.int = ...,
         delay_p95: builtins.int = ...,
+        abandoned: builtins.int = ...,
+        forgotten_cuts: builtins.int = ...,
+        storage_refused: builtins.bool = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["agent_rss_bytes", b"agent_rss_bytes", "busy_ratio", b"busy_ratio", "checksum", b"checksum", "delay_least", b"delay_least", "delay_median", b"delay_median", "delay_p95", b"delay_p95", "delay_steps", b"delay_steps", "goodput_up", b"goodput_up", "overlap_ratio", b"overlap_ratio", "residual_norm", b"residual_norm", "rtt_s", b"rtt_s", "steps", b"steps", "trainer_restarts", b"trainer_restarts", "trainer_rss_bytes", b"trainer_rss_bytes", "version", b"version", "wire_received_bytes", b"wire_received_bytes", "wire_sent_bytes", b"wire_sent_bytes"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["abandoned", b"abandoned", "agent_rss_bytes", b"agent_rss_bytes", "busy_ratio", b"busy_ratio", "checksum", b"checksum", "delay_least", b"delay_least", "delay_median", b"delay_median", "delay_p95", b"delay_p95", "delay_steps", b"delay_steps", "forgotten_cuts", b"forgotten_cuts", "goodput_up", b"goodput_up", "overlap_ratio", b"overlap_ratio", "residual_norm", b"residual_norm", "rtt_s", b"rtt_s", "steps", b"steps", "storage_refused", b"storage_refused", "trainer_restarts", b"trainer_restarts", "trainer_rss_bytes", b"trainer_rss_bytes", "version", b"version", "wire_received_bytes", b"wire_received_bytes", "wire_sent_bytes", b"wire_sent_bytes"]) -> None: ...
 
 global___DeviceReport = DeviceReport

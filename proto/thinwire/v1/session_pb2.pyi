@@ -868,6 +868,7 @@ class Report(google.protobuf.message.Message):
     DELAY_LEAST_FIELD_NUMBER: builtins.int
     DELAY_MEDIAN_FIELD_NUMBER: builtins.int
     DELAY_P95_FIELD_NUMBER: builtins.int
+    STORAGE_REFUSED_FIELD_NUMBER: builtins.int
     version: builtins.int
     """Version of the model that the trainer's base holds."""
     checksum: builtins.int
@@ -914,6 +915,8 @@ class Report(google.protobuf.message.Message):
     """the median,"""
     delay_p95: builtins.int
     """and the one that 95 of 100 do not exceed."""
+    storage_refused: builtins.bool
+    """Whether sealed deltas wait in memory, unsent, as the device's disk is full or refuses to be written to."""
     def __init__(
         self,
         *,
@@ -940,8 +943,9 @@ class Report(google.protobuf.message.Message):
         delay_least: builtins.int = ...,
         delay_median: builtins.int = ...,
         delay_p95: builtins.int = ...,
+        storage_refused: builtins.bool = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["abandoned", b"abandoned", "agent_rss_bytes", b"agent_rss_bytes", "checksum", b"checksum", "compute_s", b"compute_s", "cuts", b"cuts", "delay_least", b"delay_least", "delay_median", b"delay_median", "delay_p95", b"delay_p95", "delay_steps", b"delay_steps", "forgotten_cuts", b"forgotten_cuts", "goodput_up", b"goodput_up", "has_checksum", b"has_checksum", "hidden_s", b"hidden_s", "residual_norm", b"residual_norm", "rtt_s", b"rtt_s", "steps", b"steps", "trainer_restarts", b"trainer_restarts", "trainer_rss_bytes", b"trainer_rss_bytes", "transfer_s", b"transfer_s", "version", b"version", "wait_s", b"wait_s", "wire_received_bytes", b"wire_received_bytes", "wire_sent_bytes", b"wire_sent_bytes"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["abandoned", b"abandoned", "agent_rss_bytes", b"agent_rss_bytes", "checksum", b"checksum", "compute_s", b"compute_s", "cuts", b"cuts", "delay_least", b"delay_least", "delay_median", b"delay_median", "delay_p95", b"delay_p95", "delay_steps", b"delay_steps", "forgotten_cuts", b"forgotten_cuts", "goodput_up", b"goodput_up", "has_checksum", b"has_checksum", "hidden_s", b"hidden_s", "residual_norm", b"residual_norm", "rtt_s", b"rtt_s", "steps", b"steps", "storage_refused", b"storage_refused", "trainer_restarts", b"trainer_restarts", "trainer_rss_bytes", b"trainer_rss_bytes", "transfer_s", b"transfer_s", "version", b"version", "wait_s", b"wait_s", "wire_received_bytes", b"wire_received_bytes", "wire_sent_bytes", b"wire_sent_bytes"]) -> None: ...
 
 global___Report = Report
 

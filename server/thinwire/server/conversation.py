@@ -74,7 +74,7 @@ def plausible(report: Report) -> Report:
 
 
 def _bounded(name: str, figure: float) -> float:
-    if name in ("version", "checksum", "has_checksum"):
+    if name in ("version", "checksum", "has_checksum", "storage_refused"):
         return figure
     # Not a number is within nothing.
     return figure if 0 <= figure <= (MOST_SECONDS if name.endswith("_s") else MOST_BYTES) else 0

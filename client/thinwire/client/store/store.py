@@ -58,7 +58,7 @@ class Store:
         self._folder, self._segment_bytes = folder, segment_bytes
         self._backlog: deque[tuple[records.Any, bytes]] = deque()
         self._counted = 0  # seals whose lost leftovers were counted
-        self.written_bytes = 0
+        self.written_bytes = self.residual_bytes = 0
         try:
             self._account, self._log, self.restored = self._open()
         except DamagedError as error:
@@ -73,6 +73,8 @@ class Store:
         """
         if isinstance(record, records.Joined):
             self._counted = 0
+        if isinstance(record, records.Covered):
+            self.residual_bytes += record.file_bytes
         self._account.take(self._log.next + len(self._backlog), record)
         self._backlog.append((record, body))
         self._write()
