@@ -27,6 +27,8 @@ from thinwire.server.state import Frozen, RunState
 Vector = NDArray[np.float32]
 PREFIX = "journal"
 SNAPSHOT = "snapshot.packed"
+# An entry costs about 0.4 ms to replay however small it is, and a restart should take seconds.
+CHECKPOINT_ENTRIES = 4000
 
 log = logging.getLogger("thinwire.server")
 
@@ -55,7 +57,7 @@ class Journal:
         self.folder = folder
         self._checkpoint_bytes, self._keep_bytes = checkpoint_bytes, keep_bytes
         self._log = Log(folder, PREFIX, segment_bytes)
-        self._bytes_since = 0
+        self._bytes_since = self._entries_since = 0
 
     @property
     def empty(self) -> bool:
@@ -70,7 +72,7 @@ class Journal:
     @property
     def checkpoint_due(self) -> bool:
         """Whether so much was written since the last checkpoint that a restart would take long."""
-        return self._bytes_since >= self._checkpoint_bytes
+        return self._bytes_since >= self._checkpoint_bytes or self._entries_since >= CHECKPOINT_ENTRIES
 
     def begin(self, state: RunState) -> None:
         """Write down how a run begins."""
@@ -79,7 +81,7 @@ class Journal:
     def write(self, entry: Entry, body: bytes = b"") -> int:
         """Append an entry and give its number; it is safe after `sync`. Raise DiskError."""
         number = self._log.append(entries.encode(entry), body)
-        self._bytes_since += len(body) + 64
+        self._count(body)
         return number
 
     def sync(self) -> int:
@@ -90,7 +92,7 @@ class Journal:
         """Write the state as of an entry, then give up what is no longer needed. Raise DiskError."""
         # A checkpoint must never know of an entry that a power cut could still take out of the log.
         self._log.sync()
-        self._bytes_since = 0
+        self._bytes_since = self._entries_since = 0
         checkpoint.write(self.folder, number, frozen, vectors)
         self._retain()
 
@@ -120,7 +122,7 @@ class Journal:
             commit = state.apply(entry, body, at)
             commits += [commit] if commit else []
             replayed += 1
-            self._bytes_since += len(body) + 64
+            self._count(body)
         return Recovered(state, tuple(commits), replayed, self._log.torn_bytes)
 
     def read(self, start: int) -> Iterator[tuple[int, AnyEntry, bytes]]:
@@ -136,6 +138,10 @@ class Journal:
     def close(self) -> None:
         """Let go of the files."""
         self._log.close()
+
+    def _count(self, body: bytes) -> None:
+        self._bytes_since += len(body)
+        self._entries_since += 1
 
     def _newest(self, through_version: int | None) -> tuple[int, RunState]:
         numbers = checkpoint.numbers_in(self.folder)
