@@ -74,6 +74,10 @@ class Journal:
         """Whether so much was written since the last checkpoint that a restart would take long."""
         return self._bytes_since >= self._checkpoint_bytes or self._entries_since >= CHECKPOINT_ENTRIES
 
+    def count_anew(self) -> None:
+        """A state was taken for a checkpoint; the next one is due after as much again, whatever becomes of this one."""
+        self._bytes_since = self._entries_since = 0
+
     def begin(self, state: RunState) -> None:
         """Write down how a run begins."""
         self.checkpoint(self.last, *state.freeze())
@@ -92,7 +96,6 @@ class Journal:
         """Write the state as of an entry, then give up what is no longer needed. Raise DiskError."""
         # A checkpoint must never know of an entry that a power cut could still take out of the log.
         self._log.sync()
-        self._bytes_since = self._entries_since = 0
         checkpoint.write(self.folder, number, frozen, vectors)
         self._retain()
 

@@ -92,3 +92,4 @@ class Recorder:
         empty = not self._held and not self.core.state.fold.count
         if self.journal is not None and self.journal.checkpoint_due and empty:
             self._due = Checkpoint(self.journal.last, *self.core.state.freeze())
+            self.journal.count_anew()
