@@ -19,6 +19,7 @@ from named import (
     working,
 )
 
+from thinwire.common.codec import Limits, unpack
 from thinwire.common.codec.mask import drawn, seed_of
 from thinwire.server.training import plan_of
 
@@ -87,7 +88,12 @@ def test_dpga(delay: int) -> None:
             mask_K = drawn(seed_of(1, step // STEPS), kept, SIZE)
             local_NP[:, mask_K] += sent_NP[:, mask_K].mean(axis=0) - sent_NP[:, mask_K]
     sets = (f"density.up={kept / SIZE}", "density.values=fp32", "density.values_down=fp32")
-    assert close(working(played("dpga", rounds, *sets, delay=delay)), local_NP)
+    world = played("dpga", rounds, *sets, delay=delay)
+    assert close(working(world), local_NP)
+    commit = world.coordinator.log.after(rounds - 1)
+    assert commit is not None
+    limits = Limits(world.coordinator.core.model.layout.hash, SIZE, SIZE)
+    assert unpack(commit.payload, limits).seed == seed_of(1, rounds), "no position travels down either"
 
 
 @pytest.mark.parametrize("delay", [1, 2, 5])

@@ -93,3 +93,9 @@ def test_an_unknown_parameter_of_the_bowl_is_refused() -> None:
     settings = read_scenario(FLEET + "[task]\nid = 'quadratic'\nparams = { siz = 3 }\n").methods["all"]
     with pytest.raises(TaskError, match="no parameter 'siz'"):
         lesson_of(settings, 3, 1)
+
+
+def test_an_algorithm_of_a_method_stands_above_what_is_shared_and_below_the_methods_own() -> None:
+    text = FLEET + '[density]\nup = 0.2\ndown = 0.3\n[methods.a]\ntraining.algorithm = "fedavg"\ndensity.down = 0.5\n'
+    density = read_scenario(text).methods["a"].density
+    assert (density.up, density.down) == (1.0, 0.5)

@@ -108,7 +108,7 @@ class Replica:
         self._absorb()
         self.base_P[:] = weights_P
         self.version, self.checksum = version, checksum.full(weights_P)
-        self._include(through, steps=0)
+        self._include(through, steps=None)
         for correction in self.corrections:
             correction.snapped(self)
         self._rebase()
@@ -220,10 +220,12 @@ class Replica:
         self.unsent_P.fill(0.0)
         return index_K, value_K
 
-    def _include(self, through: int, steps: int) -> Sequence[Pending]:
+    def _include(self, through: int, steps: int | None) -> Sequence[Pending]:
         included = [self.pending.pop(seq) for seq in list(self.pending) if seq <= through]
-        for delta in included:
-            self.delays.note(steps - delta.steps)
+        # A snapshot says only that they are in it, not for how long they have been.
+        if steps is not None:
+            for delta in included:
+                self.delays.note(steps - delta.steps)
         return included
 
     def _absorb(self) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from thinwire.common.settings import AgentSettings, CoordinatorSettings, loads
+from thinwire.common.settings.algorithms import set_by
+from thinwire.common.settings.read import parse
 from thinwire.demo.options import DemoOptions
 
 # Dense training in one place, on the pooled data of all ten people, reaches 0.846 on the held-out recordings (mean of
@@ -23,15 +25,23 @@ def coordinator_settings(options: DemoOptions, port: int, metrics_port: int) -> 
         'task.id="watch"',
         f"task.seed={options.seed}",
         "training.learning_rate=0.1",
-        f"training.omega={0.5 if options.omega is None else options.omega}",
-        f"density.up={options.density or DENSITY_UP}",
+        f"density.up={DENSITY_UP}",
         f"density.down={DENSITY_DOWN}",
         # A commit for every third of the fleet: often enough to be fresh, seldom enough to be cheap downward.
         f"aggregation.buffer={max(1, options.devices // 3)}",
         f"aggregation.min_devices={options.devices}",
         f"stop.target_accuracy={target_of(options)}",
     )
-    return loads("", CoordinatorSettings, chosen + options.set, "the demo")
+    wanted = (*asked(**{"training.omega": options.omega, "density.up": options.density}), *options.set)
+    # A method by name sets what the demo would, and better for that method.
+    taken = set_by(parse("", options.set, "the demo"))
+    own = tuple(one for one in chosen if one.partition("=")[0] not in taken)
+    return loads("", CoordinatorSettings, own + wanted, "the demo")
+
+
+def asked(**keys: float | None) -> tuple[str, ...]:
+    """What was asked for, as KEY=VALUE."""
+    return tuple(f"{key}={value}" for key, value in keys.items() if value is not None)
 
 
 def agent_settings(options: DemoOptions, folder: Path, device: int, port: int) -> AgentSettings:

@@ -27,6 +27,7 @@ class Admitted:
     value_K: Vector
     buffers_B: Vector | None
     clip: float = 1.0
+    seed: int | None = None  # of the mask that its positions are
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,8 @@ class Admission:
         except CodecError as error:
             return _rejection(error)
         refused = self._refuse_base(delta.base, version) or self._refuse_norm(delta.value_K)
-        return refused or Admitted(delta.base, delta.index_K, delta.value_K, buffers_B, self._clip(delta.value_K))
+        clip = self._clip(delta.value_K)
+        return refused or Admitted(delta.base, delta.index_K, delta.value_K, buffers_B, clip, delta.seed)
 
     def _refuse_base(self, base: int, version: int) -> Rejected | None:
         if base > version:
@@ -90,7 +92,7 @@ def reopen(payload: bytes, buffer_bytes: int, layout: Layout, buffer_layout: Lay
     split = len(payload) - buffer_bytes
     delta = unpack(memoryview(payload)[:split], Limits(layout.hash, layout.size, layout.size, max_bytes=len(payload)))
     buffers_B = unpack_statistics(payload[split:], buffer_layout) if buffer_bytes else None
-    return Admitted(delta.base, delta.index_K, delta.value_K, buffers_B)
+    return Admitted(delta.base, delta.index_K, delta.value_K, buffers_B, seed=delta.seed)
 
 
 def _norm(value_K: Vector) -> float:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from thinwire.common import checksum
 from thinwire.common.codec import Limits, Packet, ValueCode, add_and_select, kept_of, pack, quantise, unpack
+from thinwire.common.codec.mask import drawn
 from thinwire.common.layout import Layout
 from thinwire.common.snapshot import Snapshot
 from thinwire.common.statistics import pack_statistics
@@ -42,6 +43,14 @@ class Commit:
     checksum: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Mask:
+    """Coordinates that are drawn from a seed, so many of them."""
+
+    seed: int
+    kept: int
+
+
 class GlobalModel:
     """Published weights (P,), statistics (B,), version, checksum, and the coordinator's residual."""
 
@@ -57,16 +66,24 @@ class GlobalModel:
         """A copy of what is published."""
         return Snapshot(self.version, self.weights_P.copy(), self.buffers_B.copy())
 
-    def publish(self, step_P: Vector, buffers_B: Vector | None, density: float, code: ValueCode) -> Commit:
-        """Make the next version from a step (P,), whose memory is used up; raise DivergedError when it cannot be."""
-        index_K = self._select(step_P, kept_of(density, self.layout.size))
+    def publish(
+        self, step_P: Vector, buffers_B: Vector | None, density: float, code: ValueCode, mask: Mask | None = None
+    ) -> Commit:
+        """Make the next version from a step (P,), whose memory is used up; raise DivergedError when it cannot be.
+
+        The largest coordinates go, at that density; or those of a mask, if there is one.
+        """
+        index_K = self._choose(step_P, mask) if mask else self._select(step_P, kept_of(density, self.layout.size))
         quantised = quantise(self.residual_P[index_K], code)
         old_K = self.weights_P[index_K]
         new_K = self._moved(old_K, quantised.value_K, index_K)
         self.weights_P[index_K] = new_K
         self.residual_P[index_K] -= quantised.value_K
         self.checksum = (self.checksum - checksum.of(index_K, old_K) + checksum.of(index_K, new_K)) % 2**64
-        packet = Packet(self.layout.hash, self.version, self.layout.size, index_K, quantised, self.checksum)
+        packet = Packet(
+            self.layout.hash, self.version, self.layout.size, index_K, quantised, self.checksum,
+            mask.seed if mask else None,
+        )  # fmt: skip
         self.version += 1
         statistics = self._pack_buffers(buffers_B)
         return Commit(
@@ -101,6 +118,14 @@ class GlobalModel:
             return add_and_select(self.residual_P, step_P, kept)
         except ValueError as error:
             raise DivergedError(f"the step to version {self.version + 1}: {error}") from None
+
+    def _choose(self, step_P: Vector, mask: Mask) -> Index:
+        self.residual_P += step_P
+        finite_P = np.isfinite(self.residual_P)
+        if not finite_P.all():
+            where = int(np.argmin(finite_P))
+            raise DivergedError(f"the step to version {self.version + 1} is not finite at parameter {where}")
+        return drawn(mask.seed, mask.kept, self.layout.size)
 
     def _moved(self, old_K: Vector, value_K: Vector, index_K: Index) -> Vector:
         with np.errstate(over="ignore"):

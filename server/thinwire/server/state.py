@@ -27,7 +27,7 @@ from thinwire.server.density import DeltaSeen, DensityPolicy, DensityRules, Dyna
 from thinwire.server.fold import Fold, Statistics
 from thinwire.server.lateness import Lateness
 from thinwire.server.ledger import Ledger
-from thinwire.server.model import Commit, GlobalModel
+from thinwire.server.model import Commit, GlobalModel, Mask
 from thinwire.server.outer import outer_of
 from thinwire.server.roster import Roster
 
@@ -81,6 +81,7 @@ class RunState:
         self.evaluated_version = -1
         self.hits = 0
         self.contributors: set[str] = set()
+        self._masks: set[Mask | None] = set()  # of the deltas in the buffer
         self.fold = Fold(model.layout.size, "all")
         self._statistics = Statistics(model.buffer_layout.size)
         self._rules: tuple[str, dict[str, float | str]] = ("all", {})
@@ -149,6 +150,7 @@ class RunState:
         )
         if delta.buffers_B is not None:
             self._statistics.add(delta.buffers_B, entry.share)
+        self._masks.add(None if delta.seed is None else Mask(delta.seed, len(delta.index_K)))
         self.contributors.add(entry.device)
         self.roster.members[entry.device].accepted += 1
         if self.density is not None:
@@ -166,7 +168,9 @@ class RunState:
     def commit(self, density: float, code: ValueCode) -> Commit:
         """Close the buffer and publish the next version; raise DivergedError when there can be none."""
         folded = self.fold.count
-        made = self.model.publish(*self._close(), density, code)
+        # Where all deltas lie on one mask, so does what comes of them, and no position travels down either.
+        mask = self._masks.pop() if len(self._masks) == 1 else None
+        made = self.model.publish(*self._close(), density, code, mask)
         self._lateness.published(made)
         self._note_commit()
         return replace(made, folded=folded, through=self.ledger.news())
@@ -197,6 +201,7 @@ class RunState:
             step_P = self._outer.step(self.fold.close())
         buffers_B = self._statistics.close()
         self.contributors.clear()
+        self._masks.clear()
         self._follow_rules()
         return step_P, buffers_B
 

@@ -17,6 +17,7 @@ import msgspec
 
 from thinwire.common.errors import SettingsError
 from thinwire.common.settings import CoordinatorSettings, to_toml
+from thinwire.common.settings.algorithms import yielding
 from thinwire.common.settings.kinds import (
     Count,
     Duration,
@@ -152,7 +153,8 @@ def _method(
     base: Mapping[str, Any], changes: Mapping[str, Any], method: str, shared: Sequence[str], origin: str
 ) -> CoordinatorSettings:
     _refuse_unknown(changes, shared, origin, f"methods.{method}.")
-    return read_table(_merged(base, changes), CoordinatorSettings, origin, f"methods.{method}.")
+    # An algorithm that the method names stands above what all methods share, and below what the method itself sets.
+    return read_table(_merged(yielding(base, changes), changes), CoordinatorSettings, origin, f"methods.{method}.")
 
 
 def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

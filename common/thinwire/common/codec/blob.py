@@ -46,6 +46,7 @@ class Unpacked:
     index_K: Positions  # ascending, unique, below P
     value_K: NDArray[np.float32]  # finite
     checksum: int | None
+    seed: int | None = None  # of the mask that the positions are, if they came that way
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +87,15 @@ def unpack(blob: bytes | memoryview, limits: Limits) -> Unpacked:
     book = _read_book(view, header)
     high_at = header.columns_at + header.packed_gaps
     values_at = high_at + header.packed_high
-    index_K = _unpack_positions(view[header.columns_at : high_at], view[high_at:values_at], header)
+    seed = _read_seed(view[header.columns_at : high_at], header)
+    if seed is None:
+        index_K = _unpack_positions(view[header.columns_at : high_at], view[high_at:values_at], header)
+    else:
+        index_K = mask.drawn(seed, header.kept, header.size)
     packed = Stored(view[values_at : -CRC.size], bool(header.flags & RAW_VALUES))
     column = restore(packed, column_size(header.value_code, header.kept))
     value_K = dequantise(column, book, header.value_code, header.kept)
-    return Unpacked(header.base, index_K, value_K, header.checksum)
+    return Unpacked(header.base, index_K, value_K, header.checksum, seed)
 
 
 def _demand_sound(packet: Packet) -> None:
@@ -131,10 +136,13 @@ def _as_seed(seed: int) -> _Gaps:
     return _Gaps(mask.SEEDED, mask.SEED_BYTES, Stored(seed.to_bytes(mask.SEED_BYTES, "little"), True), shrink(b""))
 
 
+def _read_seed(column: memoryview, header: Header) -> int | None:
+    if header.index_code != mask.SEEDED:
+        return None
+    return int.from_bytes(restore(Stored(column, bool(header.flags & RAW_GAPS)), mask.SEED_BYTES), "little")
+
+
 def _unpack_positions(low: memoryview, high: memoryview, header: Header) -> Positions:
-    if header.index_code == mask.SEEDED:
-        seed = restore(Stored(low, bool(header.flags & RAW_GAPS)), mask.SEED_BYTES)
-        return mask.drawn(int.from_bytes(seed, "little"), header.kept, header.size)
     units = header.gaps // positions.UNIT_SIZE[header.index_code]
     low_U = np.frombuffer(restore(Stored(low, bool(header.flags & RAW_GAPS)), units), dtype=np.uint8)
     if header.index_code == positions.BYTES:

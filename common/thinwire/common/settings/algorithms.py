@@ -57,15 +57,35 @@ ALGORITHMS: Mapping[str, Mapping[str, object]] = {
 }  # fmt: skip
 
 
+def yielding(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` without the keys that an algorithm named in `changes` sets, which beside it are mere defaults."""
+    taken = set_by(changes)
+    return {
+        section: {key: value for key, value in keys.items() if f"{section}.{key}" not in taken}
+        if isinstance(keys, dict)
+        else keys
+        for section, keys in base.items()
+    }
+
+
+def set_by(table: Mapping[str, Any]) -> set[str]:
+    """The keys, as "section.key", that the algorithm named in these tables sets."""
+    return set(_named(table))
+
+
 def expanded(table: Mapping[str, Any]) -> dict[str, Any]:
     """The tables of a settings file, with those keys set that its algorithm sets and the file does not."""
-    training = table.get("training")
-    name = training.get("algorithm") if isinstance(training, dict) else None
     filled = dict(table)
-    for dotted, value in ALGORITHMS.get(name, {}).items() if isinstance(name, str) else ():
+    for dotted, value in _named(table).items():
         section, key = dotted.split(".")
         present = filled.get(section, {})
         # What is no section is told as a problem when it is read.
         if isinstance(present, dict):
             filled[section] = {key: value, **present}
     return filled
+
+
+def _named(table: Mapping[str, Any]) -> Mapping[str, object]:
+    training = table.get("training")
+    name = training.get("algorithm") if isinstance(training, dict) else None
+    return ALGORITHMS.get(name, {}) if isinstance(name, str) else {}
