@@ -36,6 +36,7 @@ def _measures(module: str, summary: str) -> None:
 _measures("codec", "Selecting, quantising, packing and unpacking.")
 _measures("step", "The work of a device and of the coordinator for one delta.")
 _measures("journal", "What it costs that nothing is lost, and how long a restart takes.")
+_measures("flash", "What a device writes to its disk, in a day of one upload a minute.")
 _measures("transport", "Deltas over real gRPC on loopback.")
 
 
