@@ -42,7 +42,7 @@ def test_a_welcome_starts_the_trainer_and_measures_the_round_trip(story: Story) 
     assert words(effects) == [Echo(b"rtt")]
     story.now += 0.25
     story.hear(Echo(b"rtt"))
-    assert story.core.rtt_s == 0.25
+    assert story.core.upload.rtt_s == 0.25
 
 
 def test_nothing_counts_before_a_welcome(story: Story) -> None:

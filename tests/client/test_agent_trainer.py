@@ -218,7 +218,7 @@ def test_goodput_is_what_came_through_between_seal_and_outcome(story: Story) -> 
     story.seal(1, bytes(100_000))
     story.now += 2.0
     story.accept(1)
-    assert story.core.goodput.figure == pytest.approx(50_000)
+    assert story.core.upload.goodput.figure == pytest.approx(50_000)
 
 
 def test_what_was_on_its_way_when_the_link_broke_is_measured_anew(story: Story) -> None:
@@ -231,4 +231,4 @@ def test_what_was_on_its_way_when_the_link_broke_is_measured_anew(story: Story) 
     story.welcome(staged=(Staged(1, 60_000),))
     story.now += 2.0
     story.accept(1)
-    assert story.core.goodput.figure == pytest.approx(20_000), "the rest of it, in its own time"
+    assert story.core.upload.goodput.figure == pytest.approx(20_000), "the rest of it, in its own time"

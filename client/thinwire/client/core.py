@@ -11,22 +11,20 @@ coordinator holds them. What must survive is `custody`'s: a delta is sent when i
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from dataclasses import replace
 
 from thinwire.client import telling
 from thinwire.client.custody import Custody
 from thinwire.client.dialling import Dialling
+from thinwire.client.download import Download
 from thinwire.client.effects import (
     Effect,
-    GiveBase,
     HangUp,
     Note,
     Quit,
     Recover,
     Send,
     SendReport,
-    Spool,
     StopTrainer,
     Tell,
 )
@@ -44,12 +42,12 @@ from thinwire.client.events import (
     TrainerLost,
     TrainerSaid,
 )
-from thinwire.client.goodput import GoodputMeter
-from thinwire.client.intake import CommitIntake, IntakeError, SnapshotIntake
-from thinwire.client.outbox import Outbox, SealedDelta
+from thinwire.client.intake import SnapshotIntake
+from thinwire.client.outbox import Outbox
 from thinwire.client.overlap import OverlapMeter
 from thinwire.client.seat import Seat
 from thinwire.client.store import Restored
+from thinwire.client.upload import Upload
 from thinwire.common import frames
 from thinwire.common.backoff import Backoff
 from thinwire.common.exits import Exit
@@ -63,8 +61,6 @@ from thinwire.common.values import (
     Refusal,
     RefusalReason,
     SnapshotChunk,
-    Subscribe,
-    Verdict,
     Welcome,
 )
 
@@ -94,19 +90,15 @@ class AgentCore:
     ) -> None:
         self.device, self.software = device, software
         self.custody = Custody(restored or Restored(), residual_every)
-        self.meter, self.goodput = OverlapMeter(), GoodputMeter()
-        self.rtt_s = 0.0
-        self._echo_at: float | None = None
+        self.meter = OverlapMeter()
         self.seat = Seat(dice)
+        self.upload = Upload(self.seat, self.custody)
+        self.download = Download(self.seat, self.custody, partial)
         self._dialling = Dialling(dice, backoff)
         self._leave_when_finished = leave_when_finished
         self._report_at: float | None = None
         self._leave_at: float | None = None
         self._welcome: Welcome | None = None
-        self._snapshot = partial or SnapshotIntake()
-        self._snapshot_coming = False
-        self._commit = CommitIntake()
-        self._finished: int | None = None
 
     @property
     def outbox(self) -> Outbox:
@@ -132,7 +124,7 @@ class AgentCore:
     def handle(self, event: Event, now: float) -> list[Effect]:
         """Take one event at loop time `now` (seconds, monotonic) and say what is to be done, in this order."""
         effects = self._react(event, now)
-        transferring = self.live and (bool(self.outbox.unsettled()) or self._commit.busy)
+        transferring = self.live and (bool(self.outbox.unsettled()) or self.download.busy)
         self.meter.note(now, transferring=transferring, computing=not self.figures.waiting)
         return effects
 
@@ -151,11 +143,11 @@ class AgentCore:
                 leave: list[Effect] = [LEAVING] if self._leave_at is not None else []
                 return self.seat.lose(event.reason, now) + leave
             case Persisted():
-                return self._send_kept(now)
+                return self.upload.send_kept(now, live=self.live)
             case DiskRefused():
                 return self.custody.refused(event, now)
             case SpoolRefused():
-                self._snapshot = event.partial
+                self.download.resume(event.partial)
                 reason = f"DEVICE_STORAGE: a snapshot cannot be written: {event.reason}"
                 return [HangUp(reason), *self._go_offline(reason, now, SPOOL_RETRY_S)]
             case Recovered():
@@ -188,9 +180,8 @@ class AgentCore:
         if self._dialling.state == "offline":
             return []
         self._report_at = None
-        self._echo_at = None
-        self.goodput.lost()
-        self._commit, self._snapshot_coming = CommitIntake(), False
+        self.upload.lose_link()
+        self.download.lose_link()
         return self._dialling.lose(reason, now, at_least_s)
 
     def _hear(self, message: FromCoordinator, now: float) -> list[Effect]:  # one flat table of words
@@ -200,9 +191,9 @@ class AgentCore:
             case _ if not self.live and not isinstance(message, Refusal):
                 return [HangUp("the coordinator spoke before its Welcome")]
             case SnapshotChunk():
-                return self._guarded(lambda: self._take_snapshot(message))
+                return self.download.take_snapshot(message)
             case CommitChunk():
-                return self._guarded(lambda: self._take_commit(message, now))
+                return self._take_commit(message, now)
             case Outcome():
                 self._dialling.of_use()
                 return self._settle(message, now)
@@ -213,13 +204,8 @@ class AgentCore:
             case Refusal():
                 return self._refused(message, now)
             case Echo():
-                return self._measure(now)
-
-    def _guarded(self, take: Callable[[], list[Effect]]) -> list[Effect]:
-        try:
-            return take()
-        except IntakeError as error:
-            return [HangUp(str(error))]
+                self.upload.echoed(now)
+                return []
 
     def _welcomed(self, welcome: Welcome, now: float) -> list[Effect]:
         if self.custody.outranks(welcome):
@@ -229,7 +215,7 @@ class AgentCore:
             )
             return [HangUp(reason), *self._go_offline(reason, now, SPOOL_RETRY_S)]
         self._dialling.welcomed()
-        self._echo_at = now
+        self.upload.probe(now)
         effects: list[Effect] = [
             Note("info", f"welcome at version {welcome.version}, epoch {welcome.epoch}"),
             Send(Echo(b"rtt")),
@@ -242,8 +228,7 @@ class AgentCore:
         another, before = self.custody.lineage != b"", self.custody.abandoned
         effects = self.custody.begin(welcome)
         self._welcome = welcome
-        self._snapshot.forget()
-        self._finished = None
+        self.download.begin()
         if another:
             abandoned = self.custody.abandoned - before
             effects = [
@@ -262,11 +247,8 @@ class AgentCore:
             self._welcome = welcome
             effects += self._start_trainer()
         elif self.seat.ready is not None:
-            effects += self._subscribe()
-        staged = {part.seq: part.received_bytes for part in welcome.staged}
-        for delta in self.outbox.unsettled():
-            effects += self._send(delta, staged.get(delta.seq, 0), now)
-        return effects
+            effects += self.download.subscribe()
+        return effects + self.upload.resume(welcome.staged, now)
 
     def _take_plan(self, plan: Plan) -> list[Effect]:
         if self._welcome is None or plan == self._welcome.plan:
@@ -276,9 +258,9 @@ class AgentCore:
         return [Tell(frames.Replan(plan=telling.plan_fields(plan)))]
 
     def _take_finish(self, finish: Finish) -> list[Effect]:
-        self._finished = finish.version
+        self.download.finish_at = finish.version
         note = Note("info", f"training is over: {finish.reason}")
-        return [note, *(self._say_farewell() or self._conclude())]
+        return [note, *(self._say_farewell() or self.download.conclude())]
 
     def _refused(self, refusal: Refusal, now: float) -> list[Effect]:
         if refusal.fatal:
@@ -288,83 +270,16 @@ class AgentCore:
             at_least_s = max(at_least_s, 30.0)
         return [HangUp(refusal.message), *self._go_offline(refusal.message, now, at_least_s)]
 
-    # -- the model ---------------------------------------------------------------------------------------------
-
-    def _subscribe(self) -> list[Effect]:
-        ready, base = self.seat.ready, self.seat.base
-        assert ready is not None
-        partial = (self._snapshot.version, self._snapshot.received_bytes)
-        return [Send(Subscribe(base is not None, base or 0, *partial, ready.examples))]
-
-    def _take_snapshot(self, chunk: SnapshotChunk) -> list[Effect]:
-        part = self._snapshot.take(chunk)
-        self._snapshot_coming = not part.complete
-        if not part.complete:
-            return [Spool(part)]
-        self._snapshot.forget()
-        if self.seat.ready is None:
-            return [Spool(part)]
-        self.seat.base = part.version
-        included = self.custody.include(part.included_through, part.version)
-        return [Spool(part), *included, GiveBase(part.version, part.included_through), *self._conclude()]
-
     def _take_commit(self, chunk: CommitChunk, now: float) -> list[Effect]:
-        whole = self._commit.take(chunk)
-        base = self.seat.base
-        if whole is None or base is None:
-            return []
-        if whole.version != base + 1:
-            return [HangUp(f"commit {whole.version} came on top of version {base}")]
-        self._dialling.of_use()
-        self.seat.base = whole.version
-        through = whole.header.included_through
-        included = self.custody.include(through, whole.version)
-        frame = frames.CommitFrame(
-            version=whole.version, buffer_bytes=whole.header.buffer_bytes, through=through
-        )
-        return [*included, Tell(frame, whole.payload), *self._report_soon(now)]
-
-    def _conclude(self) -> list[Effect]:
-        if self._finished is None or self.seat.base is None:
-            return []
-        return [Tell(frames.Conclude(version=self._finished))]
-
-    def _measure(self, now: float) -> list[Effect]:
-        if self._echo_at is not None:
-            self.rtt_s = now - self._echo_at
-            self.goodput.echoed(self.rtt_s)
-        return []
-
-    # -- deltas ------------------------------------------------------------------------------------------------
-
-    def _send(self, delta: SealedDelta, received_bytes: int, now: float) -> list[Effect]:
-        self.goodput.sent(delta.seq, len(delta.payload) - received_bytes, now)
-        return [Send(chunk) for chunk in delta.chunks(received_bytes)]
-
-    def _send_kept(self, now: float) -> list[Effect]:
-        kept, effects = self.custody.persisted()
-        for delta in kept if self.live else []:
-            effects += self._send(delta, 0, now)
+        effects = self.download.take_commit(chunk)
+        if any(isinstance(effect, Tell) for effect in effects):
+            self._dialling.of_use()
+            effects += self._report_soon(now)
         return effects
 
     def _settle(self, outcome: Outcome, now: float) -> list[Effect]:
-        accepted = outcome.verdict is Verdict.ACCEPTED
-        self.goodput.settled(outcome.seq, now)
-        effects = self.custody.settle(outcome)
-        if accepted:
-            return effects + self._pass_on(outcome)
-        if not effects:
-            return []
-        effects.append(Note("warning", f"delta {outcome.seq} rejected ({outcome.reason.name}): {outcome.message}"))
-        if self.seat.ready is not None:
-            # A trainer that is not there yet will be told what its predecessor was owed.
-            effects.append(Tell(frames.Rejection(seq=outcome.seq, refund=outcome.refund)))
-        return effects
-
-    def _pass_on(self, outcome: Outcome) -> list[Effect]:
-        # Only a trainer that waits for outcomes has a use for them.
-        waits = self._welcome is not None and self._welcome.plan.waits_for == "outcome"
-        return [Tell(frames.Accepted(seq=outcome.seq, version=outcome.version))] if waits else []
+        waited_for = self._welcome is not None and self._welcome.plan.waits_for == "outcome"
+        return self.upload.settle(outcome, now, waited_for=waited_for)
 
     # -- the trainer -------------------------------------------------------------------------------------------
 
@@ -394,7 +309,7 @@ class AgentCore:
             case frames.Desync():
                 self.seat.base = None
                 effects: list[Effect] = [Note("warning", f"trainer needs a snapshot: {event.frame.reason}")]
-                return effects + (self._subscribe() if self.live else [])
+                return effects + (self.download.subscribe() if self.live else [])
             case frames.Figures():
                 self.seat.count(event.frame)
                 return self.custody.save_by_time(self.figures.steps, now) + self._say_farewell()
@@ -410,7 +325,7 @@ class AgentCore:
         # From here on the trainer carries what the outbox holds, and hears of every change.
         effects: list[Effect] = [Recover(), *(telling.tell_pending(delta) for delta in self.outbox.pending())]
         # A snapshot that began to come for an earlier trainer is right for this one.
-        return effects + (self._subscribe() if self.live and not self._snapshot_coming else [])
+        return effects + (self.download.subscribe() if self.live and not self.download.snapshot_coming else [])
 
     # -- reports -----------------------------------------------------------------------------------------------
 
@@ -423,12 +338,12 @@ class AgentCore:
     def _report(self, now: float) -> list[Effect]:
         if not self.live:
             return []
-        self._echo_at = now
+        self.upload.probe(now)
         return [SendReport(), Send(Echo(b"rtt"))]
 
     def _say_farewell(self) -> list[Effect]:
         # Offline, it waits for the next stream, where Finish comes again.
-        checked = self.figures.checksum is not None and self.figures.version == self._finished
+        checked = self.figures.checksum is not None and self.figures.version == self.download.finish_at
         if not (checked and self.live):
             return []
         leave: list[Effect] = [Quit(0, "training is over")] if self._leave_when_finished else []
