@@ -84,6 +84,15 @@ def test_a_damaged_journal_is_told_of(tmp_path: Path) -> None:
         Books(tmp_path, {}).read()
 
 
+def test_a_store_without_its_beginning_says_further_on_which_epoch_it_was(tmp_path: Path) -> None:
+    sha = b64encode(SHA).decode()
+    log = Log(OsFolder(tmp_path / "oak"), "outbox")
+    log.append(msgspec.json.encode({"type": "Sealed", "seq": 8, "version": 0, "sha256": sha}))
+    log.append(msgspec.json.encode({"type": "Summary", "floor": 1, "lineage": "", "epoch": 3}))
+    log.sync()
+    assert Books(tmp_path, {"oak": tmp_path / "oak"}).read() == ([Sealed(Id("oak", 3, 8), SHA)], [])
+
+
 def test_the_newest_run_is_read(tmp_path: Path) -> None:
     journal(tmp_path)
     Log(OsFolder(tmp_path / "0002-00000000"), "journal").close()

@@ -100,15 +100,17 @@ def journal_facts(records: Iterable[Record]) -> Iterator[JournalFact]:
 
 def store_facts(device: str, records: Iterable[Record]) -> Iterator[Sealed | Settled]:
     """What an agent's store says."""
-    epoch = 0
-    for record in records:
-        entry = msgspec.json.decode(record.header)
+    entries = [msgspec.json.decode(record.header) for record in records]
+    # When the beginning was deleted, a summary further on says which epoch it was of.
+    epochs = [entry for entry in entries if entry["type"] in ("Joined", "Summary")]
+    epoch = epochs[0]["epoch"] if epochs and epochs[0]["type"] == "Summary" else None
+    for entry in entries:
         match entry["type"]:
             case "Joined" | "Summary":
                 epoch = entry["epoch"]
-            case "Sealed":
+            case "Sealed" if epoch is not None:
                 yield Sealed(Id(device, epoch, entry["seq"]), b64decode(entry["sha256"]))
-            case "Settled":
+            case "Settled" if epoch is not None:
                 yield Settled(Id(device, epoch, entry["seq"]), b"", ACCEPTED if entry["accepted"] else REJECTED)
 
 

@@ -48,10 +48,12 @@ def written(rows: Sequence[Row], options: PeersOptions) -> str:
     actions = sorted({f"- {row.system}, {row.fault}: {action}" for row in rows for action in row.human_actions})
     systems = ", ".join(dict.fromkeys(row.system for row in rows))
     command = f"thinwire chaos peers --repeat {options.repeat} --seed {options.seed} --flower ENVIRONMENT --out FILE"
+    loads = sorted(row.load for row in rows)
     return f"""# Faults, and what became of the results
 
-Written by `{command}` on {time.strftime("%Y-%m-%d", time.gmtime())}: {systems}; Python {platform.python_version()},
-{platform.system()} {platform.release()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the end.
+Written on {time.strftime("%Y-%m-%d", time.gmtime())} by `{command}`:
+{systems}; Python {platform.python_version()}, {platform.system()}, {os.cpu_count()} cores, which other work shared: the load
+was {loads[0]:.1f} to {loads[-1]:.1f} when the blows fell, so times are upper bounds.
 
 {chr(10).join("| " + " | ".join(cell) + " |" for cell in table)}
 
@@ -62,7 +64,11 @@ What people had to do:
 ## How it was measured
 
 The same script strikes both systems. {CLIENTS} clients, each in a network namespace of its own behind a line of the
-project's own emulator: up {line.up}; down {line.down}.
+project's own emulator:
+
+    up    {line.up}
+    down  {line.down}
+
 A result is one client's training of {TRAIN_S:g} s and travels whole, as {PAYLOAD_BYTES / 1e6:g} MB of float32, in both
 systems: thinwire is set to density 1 and full precision for it.
 
