@@ -16,9 +16,9 @@ from typing import Any
 import msgspec
 
 from thinwire.chaos.checker import ACCEPTED, REJECTED, Begun, Committed, Id, JournalFact, Led, Sealed, Settled
-from thinwire.common import checksum
 from thinwire.common.log import Log, Record
 from thinwire.common.view import View
+from thinwire.server.audit import verify
 from thinwire.server.journal import Journal
 from thinwire.server.replay import Replay
 
@@ -51,11 +51,16 @@ class Books:
         self._rest_until = time.monotonic() + (time.monotonic() - began) / READING_SHARE
         return stores, journal
 
-    def replay(self) -> tuple[int, int] | None:
-        """Version and full checksum of the model that all kept entries come to; None when there is no journal.
+    def audit(self) -> list[str]:
+        """What `thinwire journal verify` finds wrong."""
+        run = self.run()
+        if run is None:
+            return []
+        with View(run) as view:
+            return verify(view).problems
 
-        This is the product's own recovery, from the oldest checkpoint on and not from the newest. Raise DamagedError.
-        """
+    def replay(self) -> tuple[int, int] | None:
+        """Version and checksum as `thinwire journal replay` makes them; None without a journal. Raise DamagedError."""
         run = self.run()
         if run is None:
             return None
@@ -63,8 +68,7 @@ class Books:
             replay = Replay(Journal(view))
             for _ in replay.steps():
                 pass
-        model = replay.state.model
-        return model.version, checksum.full(model.weights_P)
+            return replay.state.model.version, replay.state.model.checksum
 
     def run(self) -> Path | None:
         """The folder of the newest run."""

@@ -14,7 +14,7 @@ class SoakOptions:
     network: str = "namespaces"
     # Names of lines that the devices take in turn; "mixed" is all of them.
     lines: str = "mixed"
-    mtbf_s: float = 3.0
+    mtbf_s: float = 2.0
     seed: int = 1
     # Folder for settings, logs, journal and stores; None is a temporary one that goes unless something is found.
     keep: Path | None = None

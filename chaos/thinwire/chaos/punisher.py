@@ -49,7 +49,7 @@ _DEVICE_FAULTS = (
     (Kind.POWER, 10, (0.1, 2.0)),
     (Kind.TRAINER, 10, (0.0, 0.0)),
     (Kind.STOP, 5, (0.5, 6.0)),
-    (Kind.CUT, 20, (1.0, 10.0)),
+    (Kind.CUT, 10, (1.0, 10.0)),
 )
 
 
@@ -78,8 +78,9 @@ class Punisher:
         if not up:
             return []
         self._load = load
-        # The coordinator is struck as often as all devices together: it is the one that has everything to lose.
-        fair = [len(self._devices) if name == COORDINATOR else 1 for name in up]
+        # The coordinator is struck half as often as all devices together: it is the one that has everything to lose,
+        # and while it is down nothing can be struck that counts.
+        fair = [len(self._devices) / 2 if name == COORDINATOR else 1 for name in up]
         fault = self._fault(self._dice.choices(up, fair)[0])
         self._down[fault.victim] = (now + fault.pause_s, fault)
         (self.counted if at_work else self.void)[fault.kind] += 1

@@ -164,6 +164,8 @@ class _Soak:
         return goes_on_s
 
     def _replay(self) -> None:
+        for problem in self._books.audit():
+            self._checker.blame("M6 bit for bit", f"thinwire journal verify: {problem}")
         try:
             replayed = self._books.replay()
         except DiskError as error:

@@ -28,7 +28,7 @@ def chaos() -> None:
     "--lines", default="mixed", show_default=True, metavar="NAMES",
     help='Lines that the devices take in turn, such as "lte,bursts"; "mixed" is all there are.',
 )  # fmt: skip
-@click.option("--mtbf", type=options.duration, default="3s", show_default=True, help="Mean time between faults.")
+@click.option("--mtbf", type=options.duration, default="2s", show_default=True, help="Mean time between faults.")
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Seed of everything random.")
 @click.option(
     "--keep", type=click.Path(file_okay=False, path_type=Path), help="Folder to keep settings, logs and state in."

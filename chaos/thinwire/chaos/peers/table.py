@@ -52,8 +52,8 @@ def written(rows: Sequence[Row], options: PeersOptions) -> str:
     return f"""# Faults, and what became of the results
 
 Written on {time.strftime("%Y-%m-%d", time.gmtime())} by `{command}`:
-{systems}; Python {platform.python_version()}, {platform.system()}, {os.cpu_count()} cores, which other work shared: the load
-was {loads[0]:.1f} to {loads[-1]:.1f} when the blows fell, so times are upper bounds.
+{systems}; Python {platform.python_version()}, {platform.system()}, {os.cpu_count()} cores. Other work shared them:
+the load was {loads[0]:.1f} to {loads[-1]:.1f} when the blows fell, so times are upper bounds.
 
 {chr(10).join("| " + " | ".join(cell) + " |" for cell in table)}
 
