@@ -35,6 +35,8 @@ T = TypeVar("T")
 
 # How often a full disk is looked at again.
 ROOM_EVERY_S = 2.0
+# Of what could not be written nobody is ever told.
+NEVER = Decided([], 1 << 63)
 
 
 class Coordinator:
@@ -98,12 +100,25 @@ class Coordinator:
         self.welcome = replace(self.welcome, leader_epoch=leader_epoch)
         if self.open:
             self.started_at = time.monotonic()
-        await self.submit(events.Started(leader_epoch))
+        await self._take_over(events.Started(leader_epoch))
         self.metrics.version.set(self.core.model.version)
         if self.final is not None:
             self.metrics.finished.set(1)
             self.finished_at = time.monotonic()
             self.done.set()
+
+    async def _take_over(self, started: events.Started) -> None:
+        """Have the core take the first event; on a full disk this waits until there is room."""
+        watching = asyncio.create_task(self._watch_disk(), name="watch disk")
+        taking = asyncio.create_task(self.submit(started), name="take over")
+        try:
+            done, _ = await asyncio.wait((watching, taking), return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in (watching, taking):
+                task.cancel()
+            await asyncio.gather(watching, taking, return_exceptions=True)
 
     async def run(self) -> None:
         """Tick the core when it asks for it, and evaluate, until cancelled; raise DiskError when the journal fails."""
@@ -134,12 +149,21 @@ class Coordinator:
     async def _handle(self, event: events.Event) -> list[effects.Effect]:
         await self._room.wait()
         async with self._order:
-            now = asyncio.get_running_loop().time()
-            decided = await self._in(self._thread, lambda: self._timed(event, now))
+            decided = await self._decide(event)
             waiting = self._await_safety(decided)
         self._changed.set()
         await waiting.carried_out
         return decided.effects
+
+    async def _decide(self, event: events.Event) -> Decided:
+        if self._failure is not None:
+            return NEVER
+        now = asyncio.get_running_loop().time()
+        try:
+            return await self._in(self._thread, lambda: self._timed(event, now))
+        except DiskError as error:
+            self._fail(error)
+            return NEVER
 
     async def snapshot(self) -> PackedSnapshot:
         """A snapshot from which the log of commits goes on; a kept one if it still does."""
@@ -288,11 +312,11 @@ class Coordinator:
         self._unsafe.append(waiting)
         if self.recorder.journal is None:
             self._carry_out(decided.after)
-        elif self._syncing is None:
+        elif self._syncing is None and self._failure is None:
             self._syncing = asyncio.create_task(self._sync(), name="sync")
-        if self.recorder.full and self._room.is_set():
+        if self.recorder.full and self._room.is_set() and self._failure is None:
             self._room.clear()
-            log.error("state.dir is full: deltas wait until there is room, models are still served")
+            log.error("%s; models are still served", self.held_back)
         return waiting
 
     async def _sync(self) -> None:
@@ -305,11 +329,15 @@ class Coordinator:
                 self._carry_out(upto)
                 self._write_checkpoint()
         except DiskError as error:
-            # What was written is not known any more, and asking again would only hide it.
-            self._failure = error
-            self._failed.set()
+            self._fail(error)
         finally:
             self._syncing = None
+
+    def _fail(self, error: DiskError) -> None:
+        # What was written is not known any more, and asking again would only hide it: nothing is told from here on, and
+        # `run` ends.
+        self._failure = self._failure or error
+        self._failed.set()
 
     def _carry_out(self, upto: int) -> None:
         while self._unsafe and self._unsafe[0].decided.after <= upto:
@@ -345,7 +373,12 @@ class Coordinator:
 
     async def _try_again(self) -> None:
         async with self._order:
-            if await self._in(self._thread, self.recorder.retry):
+            try:
+                written = await self._in(self._thread, self.recorder.retry)
+            except DiskError as error:
+                self._fail(error)
+                return
+            if written:
                 log.info("state.dir has room again")
                 self._room.set()
                 self._await_safety(Decided([], self.recorder.last))
@@ -354,6 +387,18 @@ class Coordinator:
     def full(self) -> bool:
         """Whether the journal's disk is full, so that nothing new can be accepted."""
         return not self._room.is_set()
+
+    @property
+    def held_back(self) -> str:
+        """Why no device can be served as it should be, in words; "" when all is well."""
+        if self.full:
+            return "state.dir is full: deltas wait until there is room"
+        return self.core.status() if self.core.set_back else ""
+
+    @property
+    def status(self) -> str:
+        """What the training waits for, in words."""
+        return self.held_back or self.core.status()
 
     # -- time and evaluation -----------------------------------------------------------------------------------
 

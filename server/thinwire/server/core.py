@@ -140,6 +140,11 @@ class CoordinatorCore:
         """p_i: what a member's deltas count for, of 1."""
         return self.roster.share(device, by_examples=self.rules.weights == "examples")
 
+    @property
+    def set_back(self) -> bool:
+        """Whether devices know of later versions than there are here, so that the training holds."""
+        return self._doubts.grave
+
     def status(self) -> str:
         """What the training waits for, in words."""
         if self.phase == "finished":

@@ -35,7 +35,7 @@ class OperatorService(operator_pb2_grpc.OperatorServiceServicer):
             lineage=c.welcome.lineage.hex(),
             task=c.welcome.task,
             phase=c.core.phase,
-            reason=c.core.status(),
+            reason=c.status,
             version=c.commits.version,
             checksum=c.checksum,
             parameters=c.core.model.layout.size,

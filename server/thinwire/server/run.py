@@ -87,8 +87,14 @@ async def _train(
     # Devices need not wait for torch: the model is in the journal, and the task is held against it when it is built.
     coordinator = await asyncio.to_thread(resume, settings, kept, measured)
     comparing = asyncio.create_task(_compare(coordinator, describing, stopped))
-    await serve(coordinator, settings, stopped)
-    await _done_before(stopped, comparing)
+    try:
+        await serve(coordinator, settings, stopped)
+        await _done_before(stopped, comparing)
+    finally:
+        # When the disk has failed, nobody asks any more what the task would build.
+        for task in (comparing, describing):
+            task.cancel()
+        await asyncio.gather(comparing, describing, return_exceptions=True)
     return Exit.OK
 
 
@@ -130,7 +136,10 @@ async def serve(
     operator_pb2_grpc.add_OperatorServiceServicer_to_server(
         OperatorService(coordinator, settings.stop.target_accuracy), server
     )
-    await coordinator.start()
+    # On a full disk it waits for room.
+    if not await _done_before(stopped, asyncio.create_task(coordinator.start(), name="start")):
+        await coordinator.close()
+        return
     port = _bind(server, settings)
     metrics = _serve_metrics(coordinator, settings)
     running = asyncio.create_task(coordinator.run(), name="coordinator")
@@ -187,7 +196,7 @@ def _serve_metrics(coordinator: Coordinator, settings: CoordinatorSettings) -> h
     at = parse_address(settings.listen.metrics)
 
     def ready() -> tuple[bool, str]:
-        return True, f"{coordinator.core.phase}: {coordinator.core.status()}"
+        return not coordinator.held_back, f"{coordinator.core.phase}: {coordinator.status}"
 
     try:
         return http.serve(coordinator.metrics.registry, at.host, at.port, ready)
