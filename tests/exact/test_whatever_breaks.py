@@ -1,4 +1,4 @@
-"""C3: what a device trains on is W plus its pending work at every moment, whatever breaks; C12: a long way is hidden."""
+"""C3: a device trains on W plus its pending work at every moment, whatever breaks; C12: a long way is hidden."""
 
 import random
 
