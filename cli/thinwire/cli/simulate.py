@@ -15,10 +15,15 @@ if TYPE_CHECKING:
     from thinwire.common.history import History
     from thinwire.sim.cell import Cell
     from thinwire.sim.compare import Finished, Seen
+    from thinwire.sim.settings import Scenario
 
 
 @click.command()
-@click.argument("path", type=options.FILE, metavar="SCENARIO.toml")
+@click.argument("path", type=options.FILE, metavar="SCENARIO.toml", required=False)
+@click.option(
+    "--like", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
+    help="Simulate the run of `thinwire demo --keep DIR` instead, and compare the two.",
+)  # fmt: skip
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path),
     help="Folder of the results; by default the scenario's name in ./simulated.",
@@ -29,7 +34,8 @@ if TYPE_CHECKING:
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Runs at a time, a process each.")
 @click.option("sets", "--set", metavar="KEY=VALUE", multiple=True, help="Set one key, for example density.up=0.1.")
 def simulate(
-    path: Path, out: Path | None, as_json: bool, seeds: tuple[int, ...], methods: tuple[str, ...], jobs: int,
+    path: Path | None, like: Path | None, out: Path | None, as_json: bool, seeds: tuple[int, ...],
+    methods: tuple[str, ...], jobs: int,
     sets: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Run a scenario in virtual time: its methods, on its fleet, with each of its seeds.
@@ -40,21 +46,48 @@ def simulate(
     \b
     Examples:
       thinwire simulate examples/scenarios/watch.toml
+      thinwire demo --keep run && thinwire simulate --like run
       thinwire simulate examples/scenarios/quadratic.toml --seed 1 --set simulation.until=10min --json
     """
     from thinwire.sim.compare import cells_of, run_cells
-    from thinwire.sim.settings import load_scenario
+    from thinwire.sim.like import real_run
 
-    scenario = load_scenario(path, sets)
+    scenario = _scenario(path, like, sets)
     for method in methods:
         if method not in scenario.methods:
-            raise click.UsageError(f"{path} has no method {method!r}; it has {', '.join(scenario.methods)}")
-    folder = out or Path("simulated") / scenario.name
+            raise click.UsageError(f"{path or like} has no method {method!r}; it has {', '.join(scenario.methods)}")
+    folder = out or (like / "simulated" if like else Path("simulated") / scenario.name)
     cells = cells_of(scenario, methods, seeds)
     with _progress(cells) as (seen, finished):
         histories = run_cells(cells, folder, jobs, seen, finished)
+    if like is not None:
+        histories.insert(0, real_run(like))
     _draw(histories, folder)
     _print(histories, as_json)
+    if like is not None and not as_json:
+        _print_gap(histories[0], histories[1])
+
+
+def _scenario(path: Path | None, like: Path | None, sets: tuple[str, ...]) -> "Scenario":
+    from thinwire.sim.like import scenario_like
+    from thinwire.sim.settings import load_scenario
+
+    if like is not None and path is None and not sets:
+        return scenario_like(like)
+    if path is None or like is not None:
+        raise click.UsageError("give a scenario file, or else --like DIR and nothing to --set")
+    return load_scenario(path, sets)
+
+
+def _print_gap(real: "History", simulated: "History") -> None:
+    from thinwire.sim.like import gap
+
+    rows = [
+        [name, f"{one:.4g}", f"{other:.4g}", f"{other / one:.2f}" if one else "-"]
+        for name, (one, other) in gap(real, simulated).items()
+    ]
+    click.echo()
+    tables.show(tables.Table(["figure", "real", "simulated", "simulated / real"], rows))
 
 
 def _print(histories: "list[History]", as_json: bool) -> None:

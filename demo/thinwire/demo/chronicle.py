@@ -2,7 +2,7 @@
 
 The coordinator is asked twice a second, so versions between two looks have no row of their own, and an accuracy stands
 in the row of the look that brought it: up to a few versions later than the model that was measured. Bytes are what the
-devices last reported of their sockets.
+devices last reported of their sockets, and the packed bytes that the coordinator has counted since.
 """
 
 from __future__ import annotations
@@ -15,6 +15,20 @@ from thinwire.v1 import operator_pb2
 FILE = "history.jsonl"
 
 
+class _Meter:
+    """One direction: devices tell of their sockets every few seconds, the coordinator knows payloads at once."""
+
+    def __init__(self) -> None:
+        self._wire = self._packed = self._told = 0
+
+    def read(self, wire: int, packed: int) -> int:
+        """Bytes until now, never fewer than before."""
+        if wire > self._wire:
+            self._wire, self._packed = wire, packed
+        self._told = max(self._told, self._wire + packed - self._packed)
+        return self._told
+
+
 class Chronicle:
     """A line for each look at which something was new; the header comes with the first, `end` makes it whole."""
 
@@ -23,6 +37,7 @@ class Chronicle:
         self._path.write_bytes(b"")
         self._about = {"method": method, "seed": seed, "devices": devices, "link": link, "settings": settings}
         self._headed = False
+        self._up, self._down = _Meter(), _Meter()
         self._version = self._evaluated = -1
         self._accepted = self._rejected = 0
         self._staleness = 0.0
@@ -62,8 +77,8 @@ class Chronicle:
         return Row(
             time_s=status.elapsed_s,
             version=status.version,
-            bytes_up=status.wire_bytes_up,
-            bytes_down=status.wire_bytes_down,
+            bytes_up=self._up.read(status.wire_bytes_up, status.packed_bytes_up),
+            bytes_down=self._down.read(status.wire_bytes_down, status.packed_bytes_down),
             deltas=deltas,
             rejected=rejected,
             staleness=late,

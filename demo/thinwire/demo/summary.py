@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
-from statistics import median
+from statistics import median, pstdev
 
 from rich.table import Table
 
@@ -44,6 +45,8 @@ class Summary:
     density_up: float
     link: str
     agent_rss_bytes: int
+    step_seconds: float
+    step_spread: float
     training_seconds: float
     wall_seconds: float
 
@@ -63,6 +66,7 @@ def summarise(
 ) -> Summary:
     """The summary of a run from the coordinator's last words."""
     accuracy = status.metrics.get("accuracy", 0.0)
+    steps = [step_s for device in devices if (step_s := step_time(device, status.elapsed_s)) > 0]
     return Summary(
         reached=status.phase == "finished" and accuracy >= status.target_accuracy,
         reason=status.reason,
@@ -93,9 +97,16 @@ def summarise(
         density_up=density_up,
         link=link,
         agent_rss_bytes=max((device.report.agent_rss_bytes for device in devices), default=0),
+        step_seconds=median(steps) if steps else 0.0,
+        step_spread=pstdev([math.log(step_s) for step_s in steps]) if steps else 0.0,
         training_seconds=status.elapsed_s,
         wall_seconds=wall_seconds,
     )
+
+
+def step_time(device: operator_pb2.Device, training_s: float) -> float:
+    """How long one local step took on this device, seconds; 0 if it took none."""
+    return training_s * device.report.busy_ratio / device.report.steps if device.report.steps else 0.0
 
 
 def stands_at(device: operator_pb2.Device, status: operator_pb2.GetStatusResponse) -> bool:
