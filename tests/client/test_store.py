@@ -98,13 +98,14 @@ def test_a_trainer_gets_the_newest_residual_and_what_happened_since() -> None:
     store = busy(folder)
     store.keep(settled(4, accepted=False, refund=2))
     recovery = store.recover()
-    assert [frame for frame, _ in recovery.told] == [
+    told = list(recovery.told)
+    assert [frame for frame, _ in told] == [
         frames.Restore(file="residual-2", crc=store._account.covered[-1].crc),
         frames.Mask(seq=5, buffer_bytes=2),
         frames.Mask(seq=6, buffer_bytes=2),
         frames.Refund(seq=4, buffer_bytes=2),
     ]
-    assert [body for _, body in recovery.told] == [b"", payload(5), payload(6), payload(4)]
+    assert [body for _, body in told] == [b"", payload(5), payload(6), payload(4)]
     assert (recovery.forgotten_cuts, recovery.problem) == (2, "")
     assert store.recover().forgotten_cuts == 0, "each cut is counted once"
 
@@ -116,8 +117,9 @@ def test_a_residual_that_is_damaged_gives_way_to_the_one_before(harm: str) -> No
     hurt(folder, "residual-2", harm)
     recovery = store.recover()
     kinds = [frames.Restore, frames.Mask, frames.Mask, frames.Refund, frames.Mask, frames.Mask]
-    assert [type(frame) for frame, _ in recovery.told] == kinds
-    assert getattr(recovery.told[0][0], "file", "") == "residual-1"
+    told = [frame for frame, _ in recovery.told]
+    assert [type(frame) for frame in told] == kinds
+    assert getattr(told[0], "file", "") == "residual-1"
     assert "residual-2 is damaged or gone" in recovery.problem
     assert recovery.forgotten_cuts == 4
 
@@ -291,3 +293,23 @@ def test_a_sync_that_fails_is_the_end_of_the_process() -> None:
     folder.fail(after=1)
     with pytest.raises(SyncError):
         store.keep(sealed(7), payload(7))
+
+
+def test_a_residual_that_cannot_be_renewed_is_given_up_before_its_log_fills_the_disk(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("thinwire.client.store.account.MOST_CHANGES", 50)
+    folder = fresh()
+    store = Store(folder, segment_bytes=2000)
+    store.keep(Joined(lineage=LINEAGE, epoch=1, leader_epoch=1))
+    seal(store, 1)
+    store.keep(covered(folder, 1, 1))
+    most = 0
+    for seq in range(2, 200):
+        seal(store, seq)
+        store.keep(settled(seq))
+        store.keep(Included(through=seq, version=seq))
+        most = max(most, folder.used_bytes)
+    assert most < 30_000
+    assert told(store) == []
+    assert store.restored.problem == Store(folder, segment_bytes=2000).restored.problem == ""

@@ -1,5 +1,9 @@
 """An agent that is killed comes back as who it was: in the same epoch, with the same upload, and nothing twice."""
 
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -59,9 +63,45 @@ async def test_an_agent_that_is_told_to_stop_leaves_all_that_it_learned(processe
         assert agent.stop() == 0
     folder = OsFolder(tmp_path / "state" / "device")
     store = Store(folder)
-    assert isinstance(store.replay()[0][0], frames.Restore)
+    assert isinstance(next(store.replay())[0], frames.Restore)
     assert store.recover().forgotten_cuts == 0
     assert "told to stop" in agent.written
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of four megabytes."""
+    path = tmp_path / "disk"
+    path.mkdir()
+    if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none", path]).returncode:
+        pytest.skip("only root may mount a small disk")
+    try:
+        yield path
+    finally:
+        subprocess.run(["umount", "-l", path], check=True)
+
+
+@pytest.mark.slow
+async def test_a_full_disk_is_waited_for(processes, until, small_disk: Path) -> None:
+    """Nothing leaves that was not written; when there is room again it does, and the training was never broken off."""
+    sets = ('task.id="line"', "aggregation.mode=async", "training.local_steps=5")
+    async with serving(model_of(8, 64), settings_of(*sets)) as served:
+        coordinator = served.coordinator
+        agent = processes.agent(served.address, f'state.dir="{small_disk}"')
+        await until(lambda: coordinator.core.model.version >= 3)
+        with suppress(OSError), (small_disk / "filler").open("wb", buffering=0) as filler:
+            while True:
+                filler.write(bytes(512))
+        await until(lambda: "DEVICE_STORAGE: cannot write" in agent.written)
+        await until(lambda: coordinator.devices["device"].report.storage_refused)
+        stuck, steps = coordinator.core.model.version, coordinator.devices["device"].report.steps
+        (small_disk / "filler").unlink()
+        await until(lambda: coordinator.core.model.version >= stuck + 3)
+        await until(lambda: "DEVICE_STORAGE is over" in agent.written)
+        await until(lambda: coordinator.devices["device"].report.steps > steps)
+        assert coordinator.core.ledger.row("device").epoch == 1
+        assert coordinator.totals.rejected == 0
+        assert agent.alive
 
 
 async def test_two_agents_cannot_be_the_same_device(processes, until) -> None:

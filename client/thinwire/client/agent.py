@@ -130,11 +130,13 @@ class Agent:
         assert self.trainer is not None
         try:
             recovery = await asyncio.to_thread(self._state.store.recover)
+            for frame, body in recovery.told:
+                self.trainer.tell(frame, body)
+                # All of it may be more than the agent should ever hold.
+                await self.trainer.drain()
         except DiskError as error:
             self._quit = effects.Quit(Exit.DISK, str(error))
             return None
-        for frame, body in recovery.told:
-            self.trainer.tell(frame, body)
         return events.Recovered(recovery.forgotten_cuts, recovery.problem)
 
     def _write_down(self, piece: SnapshotSlice) -> events.Event | None:

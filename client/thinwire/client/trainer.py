@@ -46,6 +46,11 @@ class TrainerProcess:
         if self._child is not None:
             self._child.write(frames.encode(frame, body))
 
+    async def drain(self) -> None:
+        """Wait until the trainer has taken most of what it was told."""
+        if self._child is not None:
+            await self._child.drain()
+
     async def stop(self) -> None:
         """End the trainer on purpose; nobody is told of its loss."""
         if self._life is not None:

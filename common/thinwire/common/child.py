@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 READ_BYTES = 256 * 1024
 STOP_GRACE_S = 3.0
@@ -45,6 +46,11 @@ class Child:
         """Send bytes; what a dead child does not take is lost, and `read` says so by ending."""
         if not self._writer.is_closing():
             self._writer.write(data)
+
+    async def drain(self) -> None:
+        """Wait until the child has taken most of what was written."""
+        with suppress(OSError):
+            await self._writer.drain()
 
     async def read(self) -> AsyncIterator[bytes]:
         """Bytes from the child until it is gone."""

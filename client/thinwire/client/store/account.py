@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from thinwire.client.store.records import Any, Covered, Included, Joined, Led, Sealed, Settled, Summary
 
 KEPT_GENERATIONS = 2
+# When no new residual can be saved, at some time the old one is not worth the log that it needs.
+MOST_CHANGES = 4096
 
 
 @dataclass(slots=True)
@@ -156,6 +158,8 @@ class Account:
         self._include(record.included, record.version)
 
     def _forget(self) -> None:
+        if len(self.changes) > MOST_CHANGES:
+            self.covered = ()
         for seq in [seq for seq, seal in self.seals.items() if not seal.pending]:
             del self.seals[seq]
         if self.covered:

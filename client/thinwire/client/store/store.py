@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from thinwire.client.outbox import Outbox, SealedDelta
 from thinwire.client.store import records
-from thinwire.client.store.account import Account, Change
+from thinwire.client.store.account import Account
 from thinwire.common import frames
 from thinwire.common.disk import Folder
 from thinwire.common.errors import DamagedError, DiskError, SyncError
@@ -46,7 +46,7 @@ class Restored:
 class Recovery:
     """How a new trainer gets back the residual of the one before it."""
 
-    told: list[tuple[frames.ToTrainer, bytes]]
+    told: Iterator[tuple[frames.ToTrainer, bytes]]
     forgotten_cuts: int  # of these cuts, what was not sent is lost
     problem: str = ""
 
@@ -100,15 +100,24 @@ class Store:
         self._counted = max(self._counted, self._account.sealed)
         return Recovery(self.replay(), forgotten, "; ".join(problems))
 
-    def replay(self) -> list[tuple[frames.ToTrainer, bytes]]:
-        """What a trainer must be told to have the residual as it is written down."""
-        told: list[tuple[frames.ToTrainer, bytes]] = []
+    def replay(self) -> Iterator[tuple[frames.ToTrainer, bytes]]:
+        """What a trainer must be told to have the residual as it is written down, read while it is told.
+
+        No record may be kept meanwhile.
+        """
         newest = self._account.covered[-1] if self._account.covered else None
         if newest is not None:
-            told.append((frames.Restore(file=residual_name(newest.generation), crc=newest.crc), b""))
+            yield frames.Restore(file=residual_name(newest.generation), crc=newest.crc), b""
         changes = self._account.changes_after(newest)
-        bodies = self._bodies({change.number for change in changes})
-        return told + [(_told(change), bodies[change.number]) for change in changes]
+        # Refunds are few, and their bodies lie further back; those of seals come in the order of the log.
+        refunded = self._bodies({change.number for change in changes if change.refund})
+        seals = self._read({change.number for change in changes if not change.refund})
+        for change in changes:
+            if change.refund:
+                frame: frames.ToTrainer = frames.Refund(seq=change.seq, buffer_bytes=change.buffer_bytes)
+                yield frame, refunded[change.number]
+            else:
+                yield frames.Mask(seq=change.seq, buffer_bytes=change.buffer_bytes), next(seals)
 
     def close(self) -> None:
         """Let go of the files."""
@@ -180,9 +189,14 @@ class Store:
     # -- reading -----------------------------------------------------------------------------------------------
 
     def _bodies(self, numbers: set[int]) -> dict[int, bytes]:
-        waiting = {self._log.next + place: body for place, (_, body) in enumerate(self._backlog)}
-        written = _bodies(self._log, numbers - waiting.keys())
-        return written | {number: waiting[number] for number in numbers & waiting.keys()}
+        return dict(zip(sorted(numbers), self._read(numbers), strict=True))
+
+    def _read(self, numbers: set[int]) -> Iterator[bytes]:
+        """The bodies of these records, in order, written or not."""
+        written = {number for number in numbers if number < self._log.next}
+        yield from _bodies(self._log, written)
+        for number in sorted(numbers - written):
+            yield self._backlog[number - self._log.next][1]
 
     def _is_whole(self, covered: records.Covered) -> bool:
         name = residual_name(covered.generation)
@@ -238,9 +252,8 @@ def _read(log: Log, first: int) -> Account | None:
 def _restored(account: Account, log: Log) -> Restored:
     outbox = Outbox(account.sealed, account.settled, account.refunds)
     seals = [seal for seal in account.seals.values() if seal.pending]
-    bodies = _bodies(log, {seal.number for seal in seals})
-    for seal in seals:
-        record, body = seal.record, bodies[seal.number]
+    for seal, body in zip(seals, _bodies(log, {seal.number for seal in seals}), strict=True):
+        record = seal.record
         delta = SealedDelta.seal(
             record.seq,
             body,
@@ -257,13 +270,11 @@ def _restored(account: Account, log: Log) -> Restored:
     )
 
 
-def _bodies(log: Log, numbers: set[int]) -> dict[int, bytes]:
-    if not numbers:
-        return {}
-    return {record.number: record.body for record in log.read(min(numbers)) if record.number in numbers}
-
-
-def _told(change: Change) -> frames.ToTrainer:
-    if change.refund:
-        return frames.Refund(seq=change.seq, buffer_bytes=change.buffer_bytes)
-    return frames.Mask(seq=change.seq, buffer_bytes=change.buffer_bytes)
+def _bodies(log: Log, numbers: set[int]) -> Iterator[bytes]:
+    if numbers:
+        last = max(numbers)
+        for record in log.read(min(numbers)):
+            if record.number in numbers:
+                yield record.body
+            if record.number == last:
+                return
