@@ -156,6 +156,18 @@ def test_a_device_that_comes_late_shares_the_rate_of_the_largest_group_until_the
     assert of.group_of("a newcomer") == of.group_of(NAMES[1]) == 1
 
 
+def test_a_device_that_sends_nothing_for_twenty_windows_counts_for_nothing() -> None:
+    of = policy("spatio-temporal", **IN_TIME)
+    for number in range(8):
+        grouped_round(of, number, loss=SAME, energy={0: 4.0, 1: 4.0})
+    assert [group.devices for group in of.groups] == [4, 4]
+    for number in range(8, 8 + 2 * 20):
+        kinds = [(name, 100 + 10 * number + place) for place, name in enumerate(NAMES) if place % 2]
+        round_of(of, [delta(name, 1.0, toward=2, noise=noise) for name, noise in kinds])
+    assert [group.devices for group in of.groups] == [4]
+    assert of.group_of(NAMES[0]) == 0, "and begins as a newcomer"
+
+
 # -- over a restart ------------------------------------------------------------------------------------------------
 
 

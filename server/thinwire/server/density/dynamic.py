@@ -25,6 +25,7 @@ from thinwire.server.density.rules import DensityRules
 from thinwire.server.density.sketch import BUCKETS, Sketches
 
 REGROUP = 2  # windows from one grouping to the next
+FORGOTTEN = 20  # windows after which a device that sends nothing counts for nothing
 
 
 class _State(msgspec.Struct, kw_only=True):
@@ -85,6 +86,7 @@ class Dynamic:
         took_part = sorted(device for device, account in accounts.items() if account.deltas)
         gains = {device: account.close() for device, account in accounts.items()}
         self._state.windows += 1
+        self._forget([device for device, account in accounts.items() if account.away >= FORGOTTEN])
         if self._rules.in_time:
             self._adjust(gains)
         if self._rules.in_space:
@@ -92,6 +94,12 @@ class Dynamic:
             if not self._rules.in_time:
                 self._share_out()
         self._state.down = self._down(self._mean(took_part))
+
+    def _forget(self, devices: list[str]) -> None:
+        for device in devices:
+            del self._state.accounts[device]
+            self._sketches.pop(device, None)
+            self._state.group.pop(device, None)
 
     # -- time --------------------------------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ class Account(msgspec.Struct, kw_only=True):
 
     share: float
     deltas: int = 0
+    away: int = 0  # windows in which it sent nothing
     told: int = 0  # of these, with a loss
     loss: float = 0.0  # sum over `told`
     before: float | None = None  # mean loss of the window before
@@ -45,6 +46,7 @@ class Account(msgspec.Struct, kw_only=True):
         """The gain since the window before, if the device took part in both; the next window begins."""
         now = self.loss / self.told if self.told else None
         before, self.before = self.before, now
+        self.away = 0 if self.deltas else self.away + 1
         self.deltas, self.told, self.loss = 0, 0, 0.0
         if before is None or now is None:
             return None
