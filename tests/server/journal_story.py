@@ -133,5 +133,11 @@ def _parts(state: RunState) -> Iterator[object]:
     yield [fold.denominator, fold._sum_P.tobytes(), None if fold._cover_P is None else fold._cover_P.tobytes()]
     yield [fold.weight, fold.count, statistics._sum_B.tobytes(), statistics._weight]
     yield {name: vector.tobytes() for name, vector in state._outer.dump().items()}
-    yield [state._rules, state._in_force, state.metrics, state.evaluated_version, state.hits]
-    yield [sorted(state.contributors), state.roster.dump(), state.ledger.dump()]
+    # A whole number among the rules comes back from a journal as a float, and means the same.
+    for denominator, sums in (state._rules, state._in_force):
+        yield [denominator, {key: sum_ if isinstance(sum_, str) else float(sum_) for key, sum_ in sums.items()}]
+    yield [state.metrics, state.evaluated_version, state.hits]
+    yield {name: vector.tobytes() for name, vector in state._lateness.dump().items()}
+    density, sketches = state.density.dump() if state.density else ({}, {})
+    yield [density, {name: vector.tobytes() for name, vector in sketches.items()}]
+    yield [sorted(state.contributors), sorted(map(repr, state._masks)), state.roster.dump(), state.ledger.dump()]

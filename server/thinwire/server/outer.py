@@ -43,7 +43,8 @@ class _Remembering:
 
     def dump(self) -> dict[str, Vector]:
         """All that the next step depends on, by name."""
-        return {name: vector.copy() for name, vector in self._held.items()}
+        # In one order, whichever was needed first: dumps of the same memory are the same.
+        return {name: self._held[name].copy() for name in self.names if name in self._held}
 
     def load(self, memory: Mapping[str, Vector]) -> None:
         """Go on from what another one remembered; what this one has no use for is left out."""
