@@ -2,11 +2,13 @@
 
 import random
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from thinwire.common.disk import OsFile, OsFolder
 from thinwire.common.errors import DamagedError, DiskError, DiskFullError
-from thinwire.common.log import Log
+from thinwire.common.log import MAX_HEADER_BYTES, Log
 from thinwire.sim.disk import Crash, SimFolder
 
 SEGMENT_BYTES = 400
@@ -229,6 +231,39 @@ def test_a_disk_that_is_full_at_any_moment_leaves_the_log_as_it_was() -> None:
         log.sync()
         assert everything(log) == upto(refused + 1)
         assert everything(reopened(folder)) == upto(refused + 1)
+
+
+def test_to_begin_a_segment_on_a_full_disk_again_and_again_costs_no_descriptors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = Log(OsFolder(tmp_path), "journal", SEGMENT_BYTES)
+    log.append(b"{}", bytes(SEGMENT_BYTES))
+
+    def full(*_: object) -> None:
+        raise DiskFullError("no space left on device")
+
+    monkeypatch.setattr(OsFile, "append", full)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(5):
+        with pytest.raises(DiskFullError):
+            log.append(b"{}")
+    assert len(list(Path("/proc/self/fd").iterdir())) < before
+
+
+def test_a_closed_log_begins_no_segment_beside_its_successor() -> None:
+    folder = written(6)
+    log = reopened(folder)
+    log.close()
+    with pytest.raises(DiskError, match="closed"):
+        log.append(*content(7))
+    assert everything(reopened(folder)) == upto(6)
+
+
+def test_what_could_not_be_read_again_is_not_written() -> None:
+    log = reopened(written(6))
+    with pytest.raises(DiskError, match="larger"):
+        log.append(bytes(MAX_HEADER_BYTES + 1))
+    assert log.append(*content(7)) == 7
 
 
 def test_after_an_error_of_the_disk_nothing_is_said_to_be_safe() -> None:

@@ -70,3 +70,13 @@ def test_it_goes_on_from_a_checkpoint() -> None:
     for base in (1, 3, 4):
         found, wanted = again.adjusted(base, INDEX_K, VALUE_K), lateness.adjusted(base, INDEX_K, VALUE_K)
         assert np.array_equal(found[1], wanted[1])
+
+
+def test_with_a_shorter_memory_it_goes_on_from_the_newest_of_a_longer_one() -> None:
+    """As after a restart with a lower `aggregation.max_staleness`."""
+    longer, shorter = Lateness(LAYOUT, TAYLOR), Lateness(LAYOUT, {**TAYLOR, "versions": 2})
+    published(4, longer)
+    shorter.load(longer.dump())
+    for base in (2, 3):
+        assert np.array_equal(shorter.adjusted(base, INDEX_K, VALUE_K)[1], longer.adjusted(base, INDEX_K, VALUE_K)[1])
+    assert np.array_equal(shorter.adjusted(0, INDEX_K, VALUE_K)[1], longer.adjusted(2, INDEX_K, VALUE_K)[1])

@@ -29,7 +29,7 @@ from thinwire.common.errors import DamagedError, DiskError, SyncError
 
 MAGIC = b"TWLOG\x001\n"
 MARK = ".synced"  # what the watermark's name ends with
-MAX_HEADER_BYTES = 1 << 20
+MAX_HEADER_BYTES = 32 << 20  # a commit names every device that is in it
 MAX_BODY_BYTES = 512 << 20
 _HEAD = struct.Struct("<8sQ16sI")
 _RECORD = struct.Struct("<IIQI16s")
@@ -78,6 +78,7 @@ class Log:
         self._chain = _GENESIS
         self._file: File | None = None
         self._failure: SyncError | None = None
+        self._closed = False
         # One thread may append while another syncs; a segment must not be closed meanwhile.
         self._turn = threading.Lock()
         if self.segments:
@@ -95,6 +96,9 @@ class Log:
 
     def append(self, header: bytes, body: bytes = b"") -> int:
         """Add a record and give its number; it is safe after the next `sync`. Raise DiskError, SyncError."""
+        if len(header) > MAX_HEADER_BYTES or len(body) > MAX_BODY_BYTES:
+            # It could be written, but never read again.
+            raise DiskError(f"a record of {len(header)} + {len(body)} bytes is larger than {self._prefix} can hold")
         file = self._writable()
         numbers = _NUMBERED.pack(len(header), len(body), self.next)
         crc = zlib.crc32(body, zlib.crc32(header, zlib.crc32(numbers)))
@@ -138,7 +142,8 @@ class Log:
             self._folder.remove(self.segments.pop(0).name)
 
     def close(self) -> None:
-        """Let go of the files."""
+        """Let go of the files, for good: whoever still has something to write is refused."""
+        self._closed = True
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -146,6 +151,9 @@ class Log:
     # -- writing -----------------------------------------------------------------------------------------------
 
     def _writable(self) -> File:
+        if self._closed:
+            # Another process may have the folder by now.
+            raise DiskError(f"{self._prefix} is closed")
         if self._file is not None and self._file.size < self._segment_bytes:
             return self._file
         return self._begin_segment()
@@ -159,10 +167,15 @@ class Log:
                 self._file = None
         name = f"{self._prefix}-{self.next:016d}.log"
         file = self._folder.open(name)
-        if file.size:
-            file.cut(0)
         numbers = _HEAD.pack(MAGIC, self.next, self._chain, 0)[:-4]
-        file.append(numbers + struct.pack("<I", zlib.crc32(numbers)))
+        try:
+            if file.size:
+                file.cut(0)
+            file.append(numbers + struct.pack("<I", zlib.crc32(numbers)))
+        except DiskError:
+            # It is tried again for as long as the disk is full.
+            file.close()
+            raise
         self.segments.append(Segment(name, self.next))
         self._file = file
         return file

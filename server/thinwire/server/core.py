@@ -163,7 +163,13 @@ class CoordinatorCore:
             density=fields_of(self.rules.density),
         )  # fmt: skip
         self.state.lead(led)
-        return [Write(led), *(self._evaluation_due() if self.phase != "starting" else [])]
+        return [Write(led), *(self._go_on() if self.phase != "starting" else [])]
+
+    def _go_on(self) -> list[Effect]:
+        # The process before may have ended between what ended the training and the word that it is over.
+        if self.phase == "training" and (reason := self._end_of_commits()):
+            return self._finish(reason) + self._evaluation_due()
+        return self._after_judgement(self.state.evaluated_version) if self.rules.evaluate else []
 
     # -- devices -----------------------------------------------------------------------------------------------
 
@@ -279,9 +285,13 @@ class CoordinatorCore:
             buffer_bytes=commit.buffer_bytes, through=commit.through,
         )  # fmt: skip
         effects: list[Effect] = [Write(entry, commit.payload), Published(commit), *self._rerated()]
-        if self.rules.max_commits and commit.version >= self.rules.max_commits:
-            effects += self._finish(f"{commit.version} commits were asked for")
+        if reason := self._end_of_commits():
+            effects += self._finish(reason)
         return effects + self._evaluation_due()
+
+    def _end_of_commits(self) -> str:
+        most = self.rules.max_commits
+        return f"{self.model.version} commits were asked for" if most and self.model.version >= most else ""
 
     def _rerated(self) -> list[Effect]:
         policy = self.state.density
@@ -317,9 +327,15 @@ class CoordinatorCore:
         self.state.evaluate(entry)
         return [Write(entry), *self._after_judgement(event.version)]
 
+    @property
+    def _accuracy(self) -> float:
+        return self.state.metrics.get("accuracy", 0.0)
+
     def _after_judgement(self, version: int) -> list[Effect]:
         newest = version == self.model.version
-        reached = self.rules.target_accuracy and self.state.hits >= self.rules.patience
+        target = self.rules.target_accuracy
+        # The target may be another one than that which was hit before a restart.
+        reached = target and self.state.hits >= self.rules.patience and self._accuracy >= target
         if reached and self.phase == "training" and newest:
             return self._finish(f"the target accuracy {self.rules.target_accuracy:g} is reached")
         # With the target met by an older version, the newest one is measured before the training may end.

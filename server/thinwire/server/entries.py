@@ -1,6 +1,6 @@
 """What the journal holds: each entry is one change of the run's state, and the state is what they add up to.
 
-An entry is MessagePack under its tag, of at most 1 MiB; the bytes of deltas and commits are the bodies of their
+An entry is MessagePack under its tag, of at most 32 MiB; the bytes of deltas and commits are the bodies of their
 records. Fields are only ever added, with a default, so that a newer coordinator reads what an older one wrote.
 """
 

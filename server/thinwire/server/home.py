@@ -24,6 +24,11 @@ class Home:
     """
 
     def __init__(self, path: Path) -> None:
+        if _RUN.fullmatch(path.name):
+            # Whoever holds the folder above would not notice.
+            raise SettingsError(
+                f"state.dir is {str(path)!r}, which is one run of a coordinator; name the folder above it"
+            )
         self.path = path
         self._hold = OsFolder(path)
         for half in path.glob(f"*{_HALF}"):

@@ -87,9 +87,12 @@ class Lateness:
             return
         self._version = int(memory["version"].view(np.uint32)[0])
         self._commits.clear()
-        while (place := f"{len(self._commits)}.index") in memory:
-            index_K = memory[place].view(np.uint32).astype(np.int64)
-            self._commits.append(_Moved(index_K, memory[f"{len(self._commits)}.value"]))
+        place = 0
+        # Fewer may be remembered from here on than were before: the newest of them.
+        while f"{place}.index" in memory:
+            index_K = memory[f"{place}.index"].view(np.uint32).astype(np.int64)
+            self._commits.append(_Moved(index_K, memory[f"{place}.value"]))
+            place += 1
 
     def _since(self, base: int) -> Vector:
         moved_P = np.zeros(self._layout.size, np.float32)
