@@ -4,7 +4,10 @@ import dataclasses
 
 import pytest
 
-from thinwire.common.values import DeltaChunk, Outcome, Plan, Verdict
+from thinwire.bench.loopback import model_of
+from thinwire.client.sockets import WireMeter
+from thinwire.common.codec import ValueCode
+from thinwire.common.values import DeltaChunk, Echo, Outcome, Plan, Verdict
 
 TEMPORAL = ("density.policy=temporal", "density.window=1", "density.ladder=[0.3, 0.1]", "density.down=0.02")
 
@@ -51,3 +54,26 @@ async def test_figures_that_cannot_be_are_as_if_they_were_not_told(open_fleet, l
             await stream.say(DeltaChunk(seq, 0, chunk.data, header, end=True))
             assert (await stream.hear_a(Outcome)).verdict is Verdict.ACCEPTED
         assert [group.density for group in (await fleet.status()).groups] == [0.3]
+
+
+async def test_the_bytes_that_are_counted_are_those_on_the_socket_while_the_rate_changes(open_fleet) -> None:
+    """Within two percent of framing, and what HTTP/2 says now and then."""
+    steep = (*TEMPORAL, "density.ladder=[1.0, 0.3]", "density.max=1.0", "density.up=1.0")
+    async with open_fleet(*steep, model=model_of(100_000)) as fleet, fleet.stream() as stream:
+        meter = WireMeter(fleet.serving.port)
+        density = (await stream.join()).plan.density
+        # The neighbour in this process is on another socket to the same port, and silent from here on.
+        counted = (await fleet.status()).packed_bytes_up
+        before, _ = meter.sample()
+        densities = []
+        for seq in range(1, 7):
+            densities.append(density)
+            await stream.deliver(fleet.delta(seq, density=density, code=ValueCode.FP32))
+            if seq == 2:
+                density = (await stream.hear_a(Plan)).density
+        await stream.say(Echo(b"settle"))
+        await stream.hear_a(Echo)
+        after, _ = meter.sample()
+        assert densities == [1.0, 1.0, 0.3, 0.3, 0.3, 0.3]
+        counted = (await fleet.status()).packed_bytes_up - counted
+        assert counted < after - before < 1.02 * counted + 4000
