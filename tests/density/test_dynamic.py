@@ -156,6 +156,24 @@ def test_a_device_that_comes_late_shares_the_rate_of_the_largest_group_until_the
     assert of.group_of("a newcomer") == of.group_of(NAMES[1]) == 1
 
 
+def test_a_newcomer_leaves_the_memory_of_a_group_alone_even_if_it_turns_their_numbers_round() -> None:
+    """Groups are numbered by their first device, and this one comes before all."""
+
+    def play(newcomers: list[str]) -> list[list[float]]:
+        of, path = policy("spatio-temporal", **IN_TIME), []
+        for number in range(24):
+            names = NAMES + (newcomers if number >= 10 else [])
+            window = number // 2
+            losses = {0: 2.0 * 0.9**window, 1: 1.0 + 0.01 * max(0, window - 5)}
+            kinds = [(name, 1 if name == "a" else place % 2, 1000 * number + place) for place, name in enumerate(names)]
+            round_of(of, [delta(name, losses[k], energy=4.0, toward=1 + k, noise=7 + seed) for name, k, seed in kinds])
+            path.append([of.density_of(name) for name in NAMES])
+        assert of.group_of(NAMES[1]) == (0 if newcomers else 1)
+        return path
+
+    assert play(["a"]) == play([])
+
+
 def test_a_device_that_sends_nothing_for_twenty_windows_counts_for_nothing() -> None:
     of = policy("spatio-temporal", **IN_TIME)
     for number in range(8):

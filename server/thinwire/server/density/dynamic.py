@@ -120,15 +120,23 @@ class Dynamic:
         if self._state.windows % REGROUP or on_ladder or not names:
             return
         half_2NS = np.stack([self._sketches[name].half_2S for name in names], axis=1)
-        label_N = groups_of(half_2NS, self._rules.groups)
-        group = dict(zip(names, label_N.tolist(), strict=True))
-        if group != self._state.group:
-            densities = [
-                self._mean([name for name in names if group[name] == g]) for g in range(max(group.values()) + 1)
-            ]
-            self._state.group, self._state.rates = group, [Rate(density=density) for density in densities]
-            labels = list(group.values())
-            self._state.largest = max(range(len(densities)), key=labels.count)
+        labels = groups_of(half_2NS, self._rules.groups).tolist()
+        before = self._state.group or dict.fromkeys(names, 0)
+        members = [[name for name, label in zip(names, labels, strict=True) if label == g] for g in sorted(set(labels))]
+        # The rates first: status asks for groups from another thread, and each must have a rate.
+        rates = [self._inherited(before, of_group, names) for of_group in members]
+        self._state.rates = rates + self._state.rates[len(rates) :]
+        self._state.group = dict(zip(names, labels, strict=True))
+        self._state.largest = max(range(len(members)), key=lambda g: len(members[g]))
+        self._state.rates = rates
+
+    def _inherited(self, before: Mapping[str, int], members: list[str], names: list[str]) -> Rate:
+        """The rate of the group that they were, if all of it is still together; else the mean of their rates."""
+        were = {before[name] for name in members if name in before}
+        others = {before[name] for name in names if name in before and name not in members}
+        if len(were) == 1 and not were & others:
+            return self._state.rates[were.pop()]
+        return Rate(density=self._mean(members))
 
     def _share_out(self) -> None:
         members: list[list[Account]] = [[] for _ in self._state.rates]
