@@ -150,3 +150,15 @@ def test_a_restart_is_no_trouble(trained: tuple[Run, Path]) -> None:
     later = again(path, checkpoint_bytes=400, segment_bytes=600)
     later.train(3, "oak", "elm", seed=20)
     assert found_in(path).problems == []
+
+
+def test_a_backup_made_name_by_name_while_entries_come_is_sound(trained: tuple[Run, Path], tmp_path: Path) -> None:
+    """As docs/durability.md has it: without the watermark, which may be newer than the end of the copy."""
+    run, path = trained
+    copy = tmp_path / "backup" / path.name
+    copy.mkdir(parents=True)
+    for number, name in enumerate(sorted(file.name for file in path.iterdir() if file.suffix != ".synced")):
+        shutil.copy(path / name, copy / name)
+        run.train(3, "oak", "elm", seed=100 + 3 * number)
+    assert found_in(copy).problems == []
+    assert again(copy).core.model.version >= 3

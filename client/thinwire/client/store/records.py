@@ -1,6 +1,7 @@
-"""What an agent writes down, one record each in the order in which it happened; docs/formats.md has the file's layout.
+"""What an agent writes down, one record each in the order in which it happened.
 
-A record's header is one of these as JSON. The body of a Sealed is the delta itself; the others have none.
+docs/durability.md has the file's layout. A record's header is one of these as JSON. The body of a Sealed is the delta
+itself; the others have none.
 """
 
 from __future__ import annotations
