@@ -37,7 +37,11 @@ def settings_of(name: str, commits: int, *sets: str) -> CoordinatorSettings:
 
 
 def played(
-    name: str, commits: int, *sets: str, delay: int = 0, paces: tuple[float, ...] = (1.0,) * DEVICES
+    name: str,
+    commits: int,
+    *sets: str,
+    delay: int = 0,
+    paces: tuple[float, ...] = (1.0,) * DEVICES,
 ) -> World:
     """The world of a method after so many commits; each comes `delay` steps after the cut, or at once."""
     settings = settings_of(name, commits, *sets)
