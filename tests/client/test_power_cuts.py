@@ -141,7 +141,6 @@ class Rig:
     # -- what must hold ----------------------------------------------------------------------------------------
 
     def unsent(self) -> Mass:
-        self.replica.settle_steps()
         return self.replica.unsent(slice(None)).astype(np.float64)
 
     def counted(self) -> Mass:

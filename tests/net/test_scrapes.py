@@ -10,6 +10,7 @@ import pytest
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
+from thinwire.common.settings.density import MAX_GROUPS
 from thinwire.common.values import RefusalReason, RejectReason, Report
 from thinwire.demo.fleet import free_port
 
@@ -24,6 +25,7 @@ LABELS = {
     "direction": {"up", "down"},
     "kind": {"raw", "packed"},
     "outcome": {"accepted", "rejected", "repeated"},
+    "group": {str(number) for number in range(MAX_GROUPS)},
     "reason": {reason.name.lower() for reason in (*RejectReason, *RefusalReason)},
 }
 MOST_SERIES = 500

@@ -180,13 +180,9 @@ class Replica:
             self.dropped += float(np.abs(delta.value_K).sum())
         self._rebase()
 
-    def settle_steps(self) -> None:
-        """Count the steps taken since the last look as unsent."""
-        self._absorb()
-
     def unsent(self, part: slice) -> Vector:
-        """What of these parameters was never sent, as of the last `settle_steps`."""
-        return self.residual_P[part] + self.unsent_P[part]
+        """What of these parameters was never sent, the steps since the last rebase included."""
+        return self.residual_P[part] + (self.unsent_P[part] + (self.working_P[part] - self.origin_P[part]))
 
     def restore(self, residual_P: Vector) -> None:
         """Begin with what an earlier replica had not sent."""

@@ -31,7 +31,6 @@ def save(folder: Folder, frame: frames.SaveResidual, replica: Replica) -> frames
             crc = zlib.crc32(piece, crc)
             yield piece
 
-    replica.settle_steps()
     saved = frames.ResidualSaved(generation=frame.generation, seals=replica.next_seq - 1, refunds=frame.refunds)
     try:
         folder.replace(frame.file, pieces())
