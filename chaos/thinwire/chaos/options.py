@@ -19,3 +19,5 @@ class SoakOptions:
     # Folder for settings, logs, journal and stores; None is a temporary one that goes unless something is found.
     keep: Path | None = None
     json: bool = False
+    # The report in Markdown; None writes none.
+    out: Path | None = None

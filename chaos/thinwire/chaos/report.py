@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import platform
 import sys
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -12,6 +15,7 @@ from rich.table import Table
 
 from thinwire.chaos.checker import Violation
 from thinwire.chaos.options import SoakOptions
+from thinwire.common import __version__
 from thinwire.common.exits import Exit
 
 SHOWN = 20
@@ -60,6 +64,8 @@ def tell(report: SoakReport, options: SoakOptions, folder: Path) -> int:
         console.print(violation.evidence, highlight=False, markup=False)
     if len(report.violations) > SHOWN:
         console.print(f"… and {len(report.violations) - SHOWN} more, all in {folder / 'report.json'}", highlight=False)
+    if options.out is not None:
+        options.out.write_text(page(report, options), encoding="utf-8")
     text = json.dumps(report.as_dict(), indent=2) + "\n"
     (folder / "report.json").write_text(text, encoding="utf-8")
     if report.violations:
@@ -79,28 +85,56 @@ def command(options: SoakOptions) -> str:
 
 
 def table(report: SoakReport) -> Table:
-    """The report for people."""
-    r = report
+    """The report for a terminal."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(justify="right", style="bold")
-    grid.add_column()
-    verdict = f"[red]{len(r.violations)} violations[/]" if r.violations else "[green]nothing lost, nothing twice[/]"
-    grid.add_row("result", f"{verdict} (seed {r.seed})")
-    grid.add_row("fleet", f"{r.devices} devices, lines {r.lines} over {r.network}")
-    grid.add_row(
-        "faults",
-        f"{sum(r.faults.values())} in {r.minutes:.1f} min: {_counts(r.faults)}; {sum(r.void.values())} not counted",
-    )
-    grid.add_row("killed", f"{r.kills} processes at work, {r.kills_coordinator} of them the coordinator")
-    grid.add_row("restart", _restart(r))
-    grid.add_row("training", f"version {r.versions}, accuracy {r.accuracy:.3f}")
-    if r.journal_checked:
-        grid.add_row("deltas", f"{r.sealed} seen sealed; {_counts(r.outcomes)}; {r.folded} folded, each once")
-    else:
-        grid.add_row("deltas", "[yellow]not checked: the coordinator keeps no journal[/]")
-    grid.add_row("memory", "; ".join(_memory(r, role) for role in r.memory_mib_most))
-    grid.add_row("packets", _counts(r.packets))
+    grid.add_column(style="red" if report.violations else None)
+    for name, text in facts(report):
+        grid.add_row(name, text)
     return grid
+
+
+def page(report: SoakReport, options: SoakOptions) -> str:
+    """The report in Markdown, with what it takes to repeat it."""
+    lines = [f"| {name} | {text} |" for name, text in facts(report)]
+    found = [f"- {violation.rule}: {violation.evidence}" for violation in report.violations]
+    return f"""# A soak
+
+    {command(options)}
+
+Written on {time.strftime("%Y-%m-%d", time.gmtime())}: thinwire {__version__}, Python {platform.python_version()},
+{platform.system()}, {os.cpu_count()} cores; load {os.getloadavg()[0]:.1f} at the end, the fleet's own work included.
+
+| | |
+| --- | --- |
+{chr(10).join(lines)}
+
+Violations:
+
+{chr(10).join(found) or "- none"}
+"""
+
+
+def facts(report: SoakReport) -> list[tuple[str, str]]:
+    """The report in words."""
+    r = report
+    verdict = f"{len(r.violations)} violations" if r.violations else "nothing lost, nothing twice"
+    void = f"{sum(r.void.values())} not counted"
+    told = [
+        ("result", f"{verdict} (seed {r.seed})"),
+        ("fleet", f"{r.devices} devices, lines {r.lines} over {r.network}"),
+        ("faults", f"{sum(r.faults.values())} in {r.minutes:.1f} min: {_counts(r.faults)}; {void}"),
+        ("killed", f"{r.kills} processes at work, {r.kills_coordinator} of them the coordinator"),
+        ("restart", _restart(r)),
+        ("training", f"version {r.versions}, accuracy {r.accuracy:.3f}"),
+    ]
+    if r.journal_checked:
+        told.append(("deltas", f"{r.sealed} seen sealed; {_counts(r.outcomes)}; {r.folded} folded, each once"))
+    else:
+        told.append(("deltas", "not checked: the coordinator keeps no journal"))
+    told.append(("memory", "; ".join(_memory(r, role) for role in r.memory_mib_most)))
+    told.append(("packets", _counts(r.packets)))
+    return told
 
 
 def _restart(r: SoakReport) -> str:

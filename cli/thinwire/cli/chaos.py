@@ -34,8 +34,17 @@ def chaos() -> None:
     "--keep", type=click.Path(file_okay=False, path_type=Path), help="Folder to keep settings, logs and state in."
 )
 @click.option("--json", is_flag=True, help="Print the result as one JSON object.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the report there, in Markdown.")
 def soak(
-    minutes: float, devices: int, network: str, lines: str, mtbf: float, seed: int, keep: Path | None, json: bool
+    minutes: float,
+    devices: int,
+    network: str,
+    lines: str,
+    mtbf: float,
+    seed: int,
+    keep: Path | None,
+    json: bool,
+    out: Path | None,
 ) -> int:
     """Kill, stop and cut off a real fleet, and check that nothing is lost and nothing counted twice.
 
@@ -55,7 +64,7 @@ def soak(
     return run(
         SoakOptions(
             minutes=minutes, devices=devices, network=network, lines=lines, mtbf_s=mtbf, seed=seed, keep=keep,
-            json=json,
+            json=json, out=out,
         )
     )  # fmt: skip
 

@@ -47,13 +47,15 @@ def written(rows: Sequence[Row], options: PeersOptions) -> str:
     table = [HEAD, tuple("---" for _ in HEAD), *cells(rows)]
     actions = sorted({f"- {row.system}, {row.fault}: {action}" for row in rows for action in row.human_actions})
     systems = ", ".join(dict.fromkeys(row.system for row in rows))
-    command = f"thinwire chaos peers --repeat {options.repeat} --seed {options.seed} --flower ENVIRONMENT --out FILE"
+    command = f"    thinwire chaos peers --repeat {options.repeat} --seed {options.seed} --flower ENVIRONMENT --out FILE"
     loads = sorted(row.load for row in rows)
     return f"""# Faults, and what became of the results
 
-Written on {time.strftime("%Y-%m-%d", time.gmtime())} by `{command}`:
-{systems}; Python {platform.python_version()}, {platform.system()}, {os.cpu_count()} cores. Other work shared them:
-the load was {loads[0]:.1f} to {loads[-1]:.1f} when the blows fell, so times are upper bounds.
+{command}
+
+Written on {time.strftime("%Y-%m-%d", time.gmtime())}: {systems}; Python {platform.python_version()},
+{platform.system()}, {os.cpu_count()} cores. Other work shared them: the load was {loads[0]:.1f} to {loads[-1]:.1f} when
+the blows fell, so times are upper bounds.
 
 {chr(10).join("| " + " | ".join(cell) + " |" for cell in table)}
 
@@ -69,8 +71,8 @@ project's own emulator:
     up    {line.up}
     down  {line.down}
 
-A result is one client's training of {TRAIN_S:g} s and travels whole, as {PAYLOAD_BYTES / 1e6:g} MB of float32, in both
-systems: thinwire is set to density 1 and full precision for it.
+A result is one client's training of {TRAIN_S:g} s and travels whole, as {PAYLOAD_BYTES / 1e6:g} MB of float32, in
+both systems: thinwire is set to density 1 and full precision for it.
 
 - The blow comes when two versions of the model are made and the struck client's line has carried a quarter of a result
   without a pause.
