@@ -47,11 +47,11 @@ def written(rows: Sequence[Row], options: PeersOptions) -> str:
     table = [HEAD, tuple("---" for _ in HEAD), *cells(rows)]
     actions = sorted({f"- {row.system}, {row.fault}: {action}" for row in rows for action in row.human_actions})
     systems = ", ".join(dict.fromkeys(row.system for row in rows))
-    command = f"    thinwire chaos peers --repeat {options.repeat} --seed {options.seed} --flower ENVIRONMENT --out FILE"
+    command = f"thinwire chaos peers --repeat {options.repeat} --seed {options.seed} --flower ENVIRONMENT --out FILE"
     loads = sorted(row.load for row in rows)
     return f"""# Faults, and what became of the results
 
-{command}
+    {command}
 
 Written on {time.strftime("%Y-%m-%d", time.gmtime())}: {systems}; Python {platform.python_version()},
 {platform.system()}, {os.cpu_count()} cores. Other work shared them: the load was {loads[0]:.1f} to {loads[-1]:.1f} when
