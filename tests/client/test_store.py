@@ -313,3 +313,23 @@ def test_a_residual_that_cannot_be_renewed_is_given_up_before_its_log_fills_the_
     assert most < 30_000
     assert told(store) == []
     assert store.restored.problem == Store(folder, segment_bytes=2000).restored.problem == ""
+
+
+def test_a_residual_that_only_a_summary_speaks_of_is_still_there() -> None:
+    folder = fresh()
+    store = Store(folder, segment_bytes=1000)
+    store.keep(Joined(lineage=LINEAGE, epoch=1, leader_epoch=1))
+    for seq in range(1, 60):
+        seal(store, seq)
+        store.keep(settled(seq))
+        store.keep(Included(through=seq, version=seq))
+        if seq in (20, 21):
+            store.keep(covered(folder, seq - 19, seq))
+        if seq == 40:
+            store.keep(covered(folder, 3, seq))
+    first = store._log.first
+    assert first > 40, "the records of the first files are gone"
+    folder.crash(power=False)
+    recovered = [frame for frame, _ in Store(folder, segment_bytes=1000).recover().told]
+    assert getattr(recovered[0], "file", "") == "residual-3"
+    assert [getattr(frame, "seq", 0) for frame in recovered[1:]] == list(range(41, 60))

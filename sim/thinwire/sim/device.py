@@ -11,7 +11,8 @@ from thinwire.client.telling import plan_fields
 from thinwire.common import frames
 from thinwire.common.backoff import Backoff
 from thinwire.common.disk import Folder
-from thinwire.common.errors import DiskError
+from thinwire.common.errors import DiskError, SyncError
+from thinwire.common.exits import Exit
 from thinwire.common.values import FromCoordinator, Report
 from thinwire.sim.agenda import Agenda, Alarm
 from thinwire.sim.line import Call, CoordinatorEnd, Line
@@ -85,6 +86,9 @@ class Device:
                 self.store.keep(effect.record, effect.body)
             else:
                 self.store.flush()
+        except SyncError as error:
+            self._perform(effects.Quit(Exit.DISK, str(error)))
+            return
         except DiskError as error:
             self._handle(events.DiskRefused(str(error)))
             return

@@ -79,10 +79,11 @@ class Account:
         """What was known when this was written, before the records that it was written after are taken again."""
         self.lineage, self.epoch = record.lineage, record.epoch
         self.leader_epoch = max(self.leader_epoch, record.leader_epoch)
-        self.sealed, self.settled = max(self.sealed, record.sealed), max(self.settled, record.settled)
-        self.refunds = max(self.refunds, record.refunds)
+        # The files first: each was adopted when fewer deltas were sealed than there were when this was written.
         for covered in record.covered:
             self._cover(covered)
+        self.sealed, self.settled = max(self.sealed, record.sealed), max(self.settled, record.settled)
+        self.refunds = max(self.refunds, record.refunds)
 
     def summary(self, floor: int) -> Summary:
         """What is to be known when only the records from `floor` on are left."""
