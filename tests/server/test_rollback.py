@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from journal_story import LINEAGE, Run, again, bits, real_run
 
-from thinwire.common.errors import SettingsError
+from thinwire.common.errors import DamagedError, SettingsError
 from thinwire.common.view import View
 from thinwire.server.audit import verify
 from thinwire.server.home import Home, newest_run
@@ -110,3 +110,35 @@ def test_a_rollback_that_was_cut_off_has_not_been(tmp_path: Path) -> None:
     home = Home(tmp_path)
     home.close()
     assert sorted(entry.name for entry in tmp_path.iterdir()) == [old.name, "lock"]
+
+
+def test_it_leads_out_of_a_damaged_journal_to_any_version_before_the_damage(tmp_path: Path) -> None:
+    run, path = trained(tmp_path)
+    run.stop()
+    checksums = [look_back(path, version)[0].model.checksum for version in range(5)]
+    for name, byte in damages(path):
+        whole = (path / name).read_bytes()
+        (path / name).write_bytes(whole[:byte] + bytes([whole[byte] ^ 1]) + whole[byte + 1 :])
+        had = []
+        for version in range(5):
+            try:
+                state, undone = look_back(path, version)
+            except (SettingsError, DamagedError):
+                continue
+            had.append(version)
+            assert state.model.checksum == checksums[version]
+            assert undone.leader_epoch == 1
+        assert had, f"byte {byte} of {name} costs every version"
+        (path / name).write_bytes(whole)
+    # A start, meanwhile, halts at such damage.
+    (path / name).write_bytes(whole[:-1])
+    with pytest.raises(DamagedError):
+        again(path)
+    assert "19 records were synced" in look_back(path, 2)[1].damage
+    assert again(rolled_back(tmp_path, 2)).core.model.version == 2
+
+
+def damages(path: Path) -> list[tuple[str, int]]:
+    """Places all over the journal."""
+    sizes = {file.name: file.stat().st_size for file in sorted(path.glob("journal-*.log"))}
+    return [(name, byte) for name, size in sizes.items() for byte in range(40, size, 97)]

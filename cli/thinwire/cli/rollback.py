@@ -38,6 +38,8 @@ def rollback(dir: Path | None, version: int, yes: bool) -> None:
     try:
         state, undone = look_back(run, version)
         click.echo(_words(undone), err=True)
+        if undone.damage:
+            click.echo(f"{click.style('damaged:', fg='red')} {undone.damage}; what follows is not counted", err=True)
         if not yes:
             _ask()
         began = roll_back(home, state, undone)

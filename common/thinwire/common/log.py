@@ -67,10 +67,14 @@ class _TornError(Exception):
 
 
 class Log:
-    """Records of one log, appended by one process; opening it cuts off what was torn."""
+    """Records of one log, appended by one process; opening it cuts off what was torn.
 
-    def __init__(self, folder: Folder, prefix: str, segment_bytes: int = 64 << 20) -> None:
+    With `salvage` a damaged end is cut off like a torn one: for readers who want what is before it.
+    """
+
+    def __init__(self, folder: Folder, prefix: str, segment_bytes: int = 64 << 20, *, salvage: bool = False) -> None:
         self._folder, self._prefix, self._segment_bytes = folder, prefix, segment_bytes
+        self._salvage = salvage
         self.segments = self._find()
         self.synced = self._read_mark()
         self.next = 1
@@ -83,7 +87,7 @@ class Log:
         self._turn = threading.Lock()
         if self.segments:
             self._reopen()
-        if self.next <= self.synced:
+        if self.next <= self.synced and not salvage:
             raise DamagedError(
                 f"{prefix} ends before record {self.next}, but {self.synced} records were synced; "
                 "restore this folder from a backup"
@@ -248,10 +252,12 @@ class Log:
         return offset
 
     def _refuse_synced_loss(self, segment: Segment, number: int, torn: _TornError) -> None:
-        if number <= self.synced:
+        if number <= self.synced and not self._salvage:
             raise self._damaged(segment, number, torn)
 
     def _refuse_hole(self, segment: Segment, offset: int, follower: int) -> None:
+        if self._salvage:
+            return
         # A torn end has nothing readable after it. Where a later record of this log can be read, this one is damaged.
         rest = self._folder.read(segment.name, offset, self._folder.size(segment.name) - offset)
         for later in range(follower, follower + 8):

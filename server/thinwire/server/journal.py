@@ -45,7 +45,7 @@ class Recovered:
 
 
 class Journal:
-    """The journal of one run; opening it cuts off what was torn."""
+    """The journal of one run; opening it cuts off what was torn, and with `salvage` what is damaged at its end."""
 
     def __init__(
         self,
@@ -54,10 +54,11 @@ class Journal:
         checkpoint_bytes: int = 128 << 20,
         keep_bytes: int = 1 << 30,
         segment_bytes: int = 64 << 20,
+        salvage: bool = False,
     ) -> None:
         self.folder = folder
         self._checkpoint_bytes, self._keep_bytes = checkpoint_bytes, keep_bytes
-        self._log = Log(folder, PREFIX, segment_bytes)
+        self._log = Log(folder, PREFIX, segment_bytes, salvage=salvage)
         self._bytes_since = self._entries_since = 0
 
     @property

@@ -14,11 +14,12 @@ from pathlib import Path
 
 import msgspec
 
-from thinwire.common.errors import SettingsError
+from thinwire.common.errors import DamagedError, SettingsError
 from thinwire.common.view import View
 from thinwire.server import checkpoint, entries
 from thinwire.server.home import Home
 from thinwire.server.journal import Journal
+from thinwire.server.replay import Replay
 from thinwire.server.state import RunState
 
 
@@ -31,6 +32,7 @@ class Undone:
     newest: int
     deltas: int
     leader_epoch: int
+    damage: str = ""  # what lies behind it cannot be counted
 
     @property
     def commits(self) -> int:
@@ -39,17 +41,27 @@ class Undone:
 
 
 def look_back(source: Path, version: int) -> tuple[RunState, Undone]:
-    """The run in `source` as it was at a version, and what came after; raise SettingsError when it is not kept."""
+    """The run in `source` as it was at a version, and what came after; raise SettingsError when it is not kept.
+
+    Only what leads to that version must be sound, so this is a way out of a damaged journal, too.
+    """
     with View(source) as folder:
-        journal = Journal(folder)
+        journal = Journal(folder, salvage=True)
         undone = _count(journal, source, version)
-        oldest = _oldest(journal)
-        if not oldest <= version <= undone.newest:
+        kept = {state.model.version: number for number, state in checkpoint.readable(folder)}
+        if not kept:
+            raise DamagedError(f"{source} has no checkpoint that can be read; restore it from a backup")
+        if not min(kept) <= version <= undone.newest:
             raise SettingsError(
-                f"version {version} is not kept in {source}: versions {oldest} to {undone.newest} are"
-                + ("; raise state.keep to have more" if 0 <= version < oldest else "")
+                f"version {version} is not kept in {source}: versions {min(kept)} to {undone.newest} are"
+                + ("; raise state.keep to have more" if 0 <= version < min(kept) else "")
             )
-        return journal.recover(version).state, undone
+        replay = Replay(journal, kept[max(held for held in kept if held <= version)])
+        for _ in replay.steps(version):
+            pass
+        if replay.state.model.version != version:
+            raise DamagedError(f"version {version} lies behind what is damaged: {undone.damage}")
+        return replay.state, undone
 
 
 def roll_back(home: Home, state: RunState, undone: Undone) -> Path:
@@ -73,21 +85,29 @@ def roll_back(home: Home, state: RunState, undone: Undone) -> Path:
 
 def _count(journal: Journal, source: Path, version: int) -> Undone:
     newest = deltas = waiting = leader_epoch = 0
-    for _, entry, _ in journal.read(journal.first):
-        match entry:
-            case entries.Led():
-                leader_epoch = entry.leader_epoch
-            case entries.Admitted():
-                waiting += 1
-            case entries.Committed():
-                newest = entry.version
-                deltas += waiting if newest > version else 0
-                waiting = 0
+    damage = _damage_at_end(journal)
+    try:
+        for _, entry, _ in journal.read(journal.first):
+            match entry:
+                case entries.Led():
+                    leader_epoch = entry.leader_epoch
+                case entries.Admitted():
+                    waiting += 1
+                case entries.Committed():
+                    newest = entry.version
+                    deltas += waiting if newest > version else 0
+                    waiting = 0
+    except DamagedError as error:
+        damage = str(error)
     # Where the log holds no commit any more, or no process has taken over since, a checkpoint knows.
     for _, state in checkpoint.readable(journal.folder):
         newest, leader_epoch = max(newest, state.model.version), max(leader_epoch, state.leader_epoch)
-    return Undone(source, version, newest, deltas + waiting, leader_epoch)
+    return Undone(source, version, newest, deltas + waiting, leader_epoch, damage)
 
 
-def _oldest(journal: Journal) -> int:
-    return next((state.model.version for _, state in checkpoint.readable(journal.folder)), 0)
+def _damage_at_end(journal: Journal) -> str:
+    try:
+        Journal(journal.folder)
+    except DamagedError as error:
+        return str(error)
+    return ""
