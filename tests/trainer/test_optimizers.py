@@ -44,3 +44,16 @@ def test_a_trainer_does_not_import_the_compiler() -> None:
         "sys.exit('torch._dynamo' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(("name", "momentum"), [("sgd", 0.9), ("adam", 0.0)])
+def test_damped_coordinates_go_on_as_if_their_momentum_began_anew(name: str, momentum: float) -> None:
+    ours_P, gradient_P = torch.zeros(4), torch.ones(4)
+    step = optimizer(name, ours_P, gradient_P, 0.1, momentum)
+    for _ in range(5):
+        step.step()
+    before_P = ours_P.clone()
+    step.damp(torch.tensor([1, 3]))
+    step.step()
+    moved_P = before_P - ours_P
+    assert moved_P[0] == moved_P[2] > moved_P[1] == moved_P[3] > 0
