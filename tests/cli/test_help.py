@@ -15,7 +15,7 @@ from thinwire.common.exits import MEANING, Exit
 COMMANDS = [
     (), ("demo",), ("coordinator",), ("agent",), ("status",), ("devices",), ("config",), ("config", "show"),
     ("config", "check"), ("journal",), ("journal", "verify"), ("journal", "replay"), ("rollback",),
-    ("data",), ("link",), ("bench",), ("bench", "codec"), ("chaos",), ("chaos", "soak"),
+    ("data",), ("link",), ("bench",), ("bench", "codec"), ("chaos",), ("chaos", "simulate"), ("chaos", "soak"),
 ]  # fmt: skip
 HEAVY = {"torch", "grpc", "numpy", "rich", "msgspec", "google.protobuf", "asyncio", "zstandard", "PIL"}
 IMPORTED = """

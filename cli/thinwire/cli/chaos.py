@@ -123,3 +123,45 @@ def goodput(rounds: int, as_json: bool) -> None:
     from thinwire.chaos.goodput import run
 
     show(run(rounds), as_json)
+
+
+@chaos.command()
+@click.option("--seeds", type=click.IntRange(1), default=300, show_default=True, help="How many seeds to try.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="The first; with --trace the one.")
+@click.option("--jobs", type=click.IntRange(1, 256), default=1, show_default=True, help="Processes to share the work.")
+@click.option("--trace", is_flag=True, help="Try one seed, and tell every fault and death as it comes.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+def simulate(seeds: int, seed: int, jobs: int, trace: bool, as_json: bool) -> int:
+    """Fleets in virtual time that die at every named point, their disks and links with them.
+
+    Coordinator, agents and trainers are the product's own; each seed is one history, which is the same whenever it is
+    tried again. After the trouble comes calm, in which everything must settle.
+
+    \b
+    Examples:
+      thinwire chaos simulate --seeds 50000 --jobs 2
+      thinwire chaos simulate --seed 4711 --trace
+    """
+    import json
+
+    from thinwire.common.exits import Exit
+    from thinwire.sim import seeds as trials
+
+    if trace:
+        tally = trials.Tally()
+        tally.add(trials.trace(seed))
+    else:
+        tally = trials.sweep(seed, seeds, jobs)
+    if as_json:
+        click.echo(json.dumps(tally.to_json()))
+    else:
+        rows = [
+            ("seeds", tally.seeds), ("steps", tally.steps), ("versions", tally.versions), ("deltas", tally.accepted),
+            *((f"killed at {point}", tally.kills[point]) for point in sorted(tally.reached)),
+            *((f"fault: {what}", count) for what, count in sorted(tally.faults.items())),
+            ("violations", len(tally.failed)),
+        ]  # fmt: skip
+        tables.show(tables.Table(["what", "count"], [[what, str(count)] for what, count in rows]))
+    for failed, what in tally.failed:
+        click.echo(f"seed {failed}: {what}\n    {trials.replay_line(failed)}", err=True)
+    return Exit.TRAINING if tally.failed else Exit.OK

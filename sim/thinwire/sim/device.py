@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from thinwire.client import core, effects, events
 from thinwire.client.store import Store
+from thinwire.client.store.store import SEGMENT_BYTES
 from thinwire.client.telling import plan_fields
 from thinwire.common import frames
 from thinwire.common.backoff import Backoff
@@ -24,6 +25,10 @@ from thinwire.trainer.course import Learner, plan_of
 class Device:
     """What the agent's asyncio shell does, without it."""
 
+    kind_of_trainer = Trainer
+    segment_bytes = SEGMENT_BYTES
+    residual_every = 30
+
     def __init__(
         self,
         agenda: Agenda,
@@ -38,8 +43,10 @@ class Device:
     ) -> None:
         self.name, self.line = name, line
         self.folder = folder
-        self.store = Store(folder)
-        self.core = core.AgentCore(name, "simulated", dice, Backoff(), self.store.restored)
+        self.store = Store(folder, self.segment_bytes)
+        self.core = core.AgentCore(
+            name, "simulated", dice, Backoff(), self.store.restored, residual_every=self.residual_every
+        )
         self.trainer: Trainer | None = None
         self.notes: list[str] = []
         self.quit: effects.Quit | None = None
@@ -50,8 +57,11 @@ class Device:
         self._spool = bytearray()
         self._starts = 0
         self._naps_until = 0.0
-        self._alarm = Alarm(agenda, lambda: self.core.deadline, lambda: self._handle(events.Tick()))
+        self._alarm = Alarm(agenda, self._deadline, lambda: self._handle(events.Tick()))
         agenda.at(description.joins_at, self._alarm.set)
+
+    def _deadline(self) -> float | None:
+        return self.core.deadline if self.quit is None else None
 
     def heard(self, call: Call, word: FromCoordinator) -> None:
         """The coordinator's word came in."""
@@ -162,7 +172,7 @@ class Device:
 
         def begin() -> None:
             if start == self._starts and self.quit is None:
-                self.trainer = Trainer(
+                self.trainer = self.kind_of_trainer(
                     self._agenda, self._description.step_s, self._learner(), plan, effect.next_seq, self.folder,
                     self._hear_trainer,
                 )  # fmt: skip

@@ -14,6 +14,7 @@ import random
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import cache
 
 from thinwire.common.errors import DiskError, DiskFullError
 
@@ -196,8 +197,8 @@ class SimFolder:
                 data.safe = bytes(data.live)
             data.rotten_from = None
 
-    def fail(self, after: int = 0) -> None:
-        """Let an operation fail, once: the next one, or the one that comes `after` so many."""
+    def fail(self, after: int | None = 0) -> None:
+        """Let an operation fail, once: the next one, or the one that comes `after` so many; None for none."""
         self._fails_in = after
 
     def flip(self, name: str, bit: int) -> None:
@@ -290,6 +291,7 @@ class SimFolder:
         return bytes(left)
 
 
+@cache
 def stem(name: str) -> str:
     """What kind of file it is: its name without numbers and endings."""
     found = re.match(r"[a-z_]+", name)

@@ -30,7 +30,7 @@ class Trainer:
         self.alive = True
         self.tells_figures = False
         self._agenda, self._step_s, self._heard = agenda, step_s, heard
-        self._inbox: deque[tuple[frames.ToTrainer, bytes]] = deque()
+        self.inbox: deque[tuple[frames.ToTrainer, bytes]] = deque()
         self._busy = False
         self._naps_until = self._figures_at = 0.0
         self._idle_since = agenda.now
@@ -39,7 +39,7 @@ class Trainer:
 
     def tell(self, frame: frames.ToTrainer, body: bytes) -> None:
         """Put a frame into the inbox; the body of a Base is the snapshot itself."""
-        self._inbox.append((frame, body))
+        self.inbox.append((frame, body))
         if not self._busy:
             self._agenda.soon(self._turn)
 
@@ -76,8 +76,8 @@ class Trainer:
             self._agenda.at(self._agenda.now + self._step_s, self._step)
 
     def _drain(self) -> None:
-        while self._inbox:
-            self._obey(*self._inbox.popleft())
+        while self.inbox:
+            self._obey(*self.inbox.popleft())
 
     def _obey(self, frame: frames.ToTrainer, body: bytes) -> None:
         match frame:

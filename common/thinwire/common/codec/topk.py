@@ -80,9 +80,10 @@ def _top(vector_P: Floats, floor: np.float32, kept: int, increment_P: Floats | N
     # Of a vector that is sent whole, nothing needs to be collected.
     budget = 2 * kept + SAMPLE if kept < vector_P.size else 0
     found = hits(vector_P, floor, budget, increment_P)
-    if found is None or found[0].size < kept:
+    if (found is None or found[0].size < kept) and vector_P.size > SAMPLE:
         return _by_histogram(vector_P, kept)
-    index_C, value_C = found
+    # Of a small vector, everything is a candidate sooner than a histogram is filled.
+    index_C, value_C = found if found and found[0].size >= kept else (np.arange(vector_P.size), vector_P.copy())
     magnitude_C = value_C.view(np.int32)
     magnitude_C &= MAGNITUDE
     if magnitude_C.max() >= INFINITE:

@@ -1,0 +1,303 @@
+"""Wrong designs, each of which somebody would find plausible. The simulation must find every one of them.
+
+The first thirteen are the usual ways in which residuals, retries and restarts go wrong together; the others are
+mistakes that were made here, or nearly. Each takes a MonkeyPatch and puts its mistake into the product's own classes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from thinwire.client import core, custody, outbox
+from thinwire.client.effects import Effect, Send, Tell
+from thinwire.client.events import Closed, Event
+from thinwire.client.store import account, records
+from thinwire.common import frames
+from thinwire.common.codec import Limits, Packet, ValueCode, pack, quantise, unpack
+from thinwire.common.errors import DiskError
+from thinwire.common.log import Log
+from thinwire.common.values import Welcome
+from thinwire.server import core as server_core
+from thinwire.server import events, greeting, journal, ledger, recorder, state
+from thinwire.sim import durable
+from thinwire.trainer import course
+from thinwire.trainer.replica import Cut, Replica
+
+Patch = pytest.MonkeyPatch
+Mutant = Callable[[Patch], None]
+
+
+def fire_and_forget(patch: Patch) -> None:
+    """What was sent is not kept: a stream that breaks takes it along."""
+    whole = core.AgentCore._go_offline
+
+    def lose(self: core.AgentCore, reason: str, now: float, at_least_s: float = 0.0) -> list[Effect]:
+        for delta in self.outbox.unsettled():
+            self.outbox.drop(delta.seq)
+        return whole(self, reason, now, at_least_s)
+
+    patch.setattr(core.AgentCore, "_go_offline", lose)
+
+
+def subtract_on_acknowledgement(patch: Patch) -> None:
+    """What is sealed stays in the residual until the coordinator has it, and is sealed again meanwhile."""
+    whole = Replica.cut
+
+    def cut(self: Replica, density: float, code: ValueCode, steps: int, **more: object) -> Cut:
+        made = whole(self, density, code, steps, **more)  # type: ignore[arg-type]
+        self.residual_P[made.index_K] += made.quantised.value_K
+        return made
+
+    patch.setattr(Replica, "cut", cut)
+
+
+def select_again_on_retry(patch: Patch) -> None:
+    """A retry sends what is largest now, under the old number."""
+    whole = core.AgentCore._go_on
+
+    def fresher(delta: outbox.SealedDelta) -> outbox.SealedDelta:
+        size = int.from_bytes(delta.payload[24:28], "little")
+        found = unpack(delta.payload, Limits(delta.payload[8:16], size, size))
+        if len(found.index_K) < 2:
+            return delta
+        kept = quantise(found.value_K[1:], ValueCode.FP32)
+        payload = pack(Packet(delta.payload[8:16], found.base, size, found.index_K[1:], kept))
+        header = replace(delta.header, total_bytes=len(payload), sha256=hashlib.sha256(payload).digest())
+        return replace(delta, payload=payload, header=header)
+
+    def go_on(self: core.AgentCore, welcome: Welcome, now: float) -> list[Effect]:
+        for delta in self.outbox.unsettled():
+            self.outbox._held[delta.seq] = fresher(delta)
+        return whole(self, welcome, now)
+
+    patch.setattr(core.AgentCore, "_go_on", go_on)
+
+
+def timeout_taken_for_a_rejection(patch: Patch) -> None:
+    """A broken stream gives the delta back, though the coordinator may have it already."""
+    whole = core.AgentCore.handle
+
+    def handle(self: core.AgentCore, event: Event, now: float) -> list[Effect]:
+        effects = whole(self, event, now)
+        if isinstance(event, Closed):
+            for delta in self.outbox.unsettled():
+                self.outbox.drop(delta.seq)
+                effects.append(Tell(frames.Rejection(seq=delta.seq, refund=True)))
+        return effects
+
+    patch.setattr(core.AgentCore, "handle", handle)
+
+
+def no_memory_of_deltas(patch: Patch) -> None:
+    """Whatever arrives is taken."""
+
+    def take(self: server_core.CoordinatorCore, event: events.DeltaSealed) -> list[object]:
+        self.ledger._rows[event.device].contiguous = event.seq - 1
+        return self._settle(event, self._admit(event))  # type: ignore[return-value]
+
+    patch.setattr(server_core.CoordinatorCore, "_take", take)
+
+
+def memory_of_deltas_in_memory(patch: Patch) -> None:
+    """A restart forgets which deltas were settled."""
+    whole = journal.Journal.recover
+    no_memory_after = {}
+
+    def recover(self: journal.Journal, through_version: int | None = None) -> journal.Recovered:
+        found = whole(self, through_version)
+        for row in found.state.ledger._rows.values():
+            row.contiguous = 0
+            row.outcomes.clear()
+        no_memory_after[id(found.state.ledger)] = True
+        return found
+
+    def known(self: ledger.Ledger, device: str, epoch: int, seq: int, sha256: bytes) -> object:
+        row = self._rows[device]
+        if seq not in row.outcomes:
+            row.contiguous = seq - 1
+            return None
+        return row.outcomes[seq][1]
+
+    patch.setattr(journal.Journal, "recover", recover)
+    patch.setattr(ledger.Ledger, "known", known)
+    patch.setattr(server_core, "recognise", _recognise_all)
+
+
+def acknowledged_before_it_is_safe(patch: Patch) -> None:
+    """Outcomes and versions are told when they are written, not when they are synced."""
+    whole = durable.Process._await_safety
+
+    def at_once(self: durable.Process, decided: recorder.Decided, then: Callable[[], None] | None) -> None:
+        whole(self, decided, then)
+        if not self.recorder.full:
+            self._agenda.soon(lambda: self.alive and self._carry_out(decided.after))
+
+    patch.setattr(durable.Process, "_await_safety", at_once)
+
+
+def sent_before_it_is_safe(patch: Patch) -> None:
+    """A delta leaves while its seal is still being written."""
+    whole = custody.Custody.seal
+
+    def seal(self: custody.Custody, frame: frames.SealedFrame, payload: bytes) -> list[Effect]:
+        effects = whole(self, frame, payload)
+        return [*effects, *(Send(chunk) for delta in self.outbox.keep() for chunk in delta.chunks(0))]
+
+    patch.setattr(custody.Custody, "seal", seal)
+    patch.setattr(records.Sealed, "synced", property(lambda _: False))
+
+
+def sent_before_it_is_safe_and_known_by_number_alone(patch: Patch) -> None:
+    """The same, and the coordinator does not look at the bytes of what it has already."""
+    sent_before_it_is_safe(patch)
+    whole = ledger.Ledger.known
+
+    def known(self: ledger.Ledger, device: str, epoch: int, seq: int, sha256: bytes) -> object:
+        row = self._rows[device]
+        sha256 = row.outcomes[seq][0] if seq in row.outcomes else sha256
+        return whole(self, device, epoch, seq, sha256)
+
+    patch.setattr(ledger.Ledger, "known", known)
+    patch.setattr(server_core, "recognise", _recognise_all)
+
+
+def residual_without_its_mask(patch: Patch) -> None:
+    """An old residual is taken as it is, with what was sealed since still in it."""
+    patch.setattr(Replica, "mask", lambda self, index_K: None)
+
+
+def refund_apart_from_its_outcome(patch: Patch) -> None:
+    """Nothing says whether a saved residual has had a refund, so it may come twice."""
+
+    def is_in(self: account.Change, covered: records.Covered) -> bool:
+        return False if self.refund else self.seq <= covered.seals
+
+    patch.setattr(account.Change, "is_in", is_in)
+
+
+def checkpoint_in_two_parts(patch: Patch) -> None:
+    """The model and the memory of deltas are not of the same moment."""
+    whole = state.RunState.freeze
+    older: dict[bytes, list[object]] = {}
+
+    def freeze(self: state.RunState) -> object:
+        frozen, vectors = whole(self)
+        now = frozen.ledger
+        before = older.get(frozen.identity.lineage, now)
+        older[frozen.identity.lineage] = now
+        return type(frozen)(**{**_fields(frozen), "ledger": before}), vectors
+
+    patch.setattr(state.RunState, "freeze", freeze)
+
+
+def checkpoint_without_the_buffer(patch: Patch) -> None:
+    """A checkpoint is taken at any time, and what was accepted since the last commit is not in it."""
+    whole, frozen = recorder.Recorder.handle, state.RunState.freeze
+
+    def handle(self: recorder.Recorder, event: events.Event, now: float) -> recorder.Decided:
+        decided = whole(self, event, now)
+        if self.journal is not None and self.journal.checkpoint_due and not self.full:
+            self._due = recorder.Checkpoint(self.journal.last, *self.core.state.freeze())
+        return decided
+
+    def freeze(self: state.RunState) -> object:
+        count, self.fold.count = self.fold.count, 0
+        try:
+            return frozen(self)
+        finally:
+            self.fold.count = count
+
+    patch.setattr(recorder.Recorder, "handle", handle)
+    patch.setattr(state.RunState, "freeze", freeze)
+
+
+# -- mistakes that were made here, or nearly -------------------------------------------------------------------------
+
+
+def commit_that_overtakes_an_outcome(patch: Patch) -> None:
+    """A device forgets a delta before it hears that it gets it back."""
+
+    class Hasty(durable.Feed):
+        def next(self, log: object, **how: object) -> object:
+            words, self._words = self._words, deque()
+            due = super().next(log, **how)  # type: ignore[arg-type]
+            self._words = words
+            return due or super().next(log, **how)  # type: ignore[arg-type]
+
+    patch.setattr(durable, "Feed", Hasty)
+
+
+def end_minus_start(patch: Patch) -> None:
+    """A device uploads the commits that came while it trained as well."""
+
+    class Echoing(Replica):
+        def cut(self, *how: object, **more: object) -> Cut:
+            began_P = getattr(self, "began_P", self.base_P)
+            self._absorb()
+            self.unsent_P[:] = self.working_P - began_P
+            made = super().cut(*how, **more)  # type: ignore[arg-type]
+            self.began_P = self.working_P.copy()
+            return made
+
+    patch.setattr(course, "Replica", Echoing)
+
+
+def included_deltas_stay_pending(patch: Patch) -> None:
+    """A device trains on a model that has its own delta twice: in the commit, and as its own pending work."""
+    patch.setattr(Replica, "_include", lambda self, through, steps: None)
+
+
+def broken_end_taken_for_a_torn_one(patch: Patch) -> None:
+    """Nothing says how far a log was synced, and damage at its end is cut off."""
+    patch.setattr(Log, "_read_mark", lambda _: 0)
+
+
+def failed_sync_ignored(patch: Patch) -> None:
+    """A disk that says that it could not sync is asked no more, and believed to have."""
+    whole = Log.sync
+
+    def sync(self: Log) -> int:
+        try:
+            return whole(self)
+        except DiskError:
+            return self.next - 1
+
+    patch.setattr(Log, "sync", sync)
+
+
+def summary_that_forgets_the_residual(patch: Patch) -> None:
+    """A start after a summary holds the saved residual for older than it is, and begins with none."""
+
+    def presume(self: account.Account, record: records.Summary) -> None:
+        self.lineage, self.epoch = record.lineage, record.epoch
+        self.leader_epoch = max(self.leader_epoch, record.leader_epoch)
+        self.sealed, self.settled = max(self.sealed, record.sealed), max(self.settled, record.settled)
+        self.refunds = max(self.refunds, record.refunds)
+        for covered in record.covered:
+            self._cover(covered)
+
+    patch.setattr(account.Account, "presume", presume)
+
+
+def _recognise_all(event: events.Greeted, row: ledger.Row | None, *_: object) -> greeting.Recognition:
+    known = row is not None and event.epoch == row.epoch
+    return greeting.Recognition.KNOWN if known else greeting.Recognition.NEW
+
+
+def _fields(frozen: state.Frozen) -> dict[str, object]:
+    return {name: getattr(frozen, name) for name in frozen.__struct_fields__}
+
+
+MUTANTS: tuple[Mutant, ...] = (
+    fire_and_forget, subtract_on_acknowledgement, select_again_on_retry, timeout_taken_for_a_rejection,
+    no_memory_of_deltas, memory_of_deltas_in_memory, acknowledged_before_it_is_safe, sent_before_it_is_safe,
+    sent_before_it_is_safe_and_known_by_number_alone, residual_without_its_mask, refund_apart_from_its_outcome,
+    checkpoint_in_two_parts, checkpoint_without_the_buffer, commit_that_overtakes_an_outcome, end_minus_start,
+    included_deltas_stay_pending, broken_end_taken_for_a_torn_one, failed_sync_ignored,
+    summary_that_forgets_the_residual,
+)  # fmt: skip

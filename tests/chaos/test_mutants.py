@@ -1,0 +1,22 @@
+"""A simulation that does not find these mistakes would not find others either."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from thinwire.sim.trial import Trial
+
+_spec = importlib.util.spec_from_file_location("mutants", Path(__file__).with_name("mutants.py"))
+assert _spec is not None
+assert _spec.loader is not None
+mutants = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(mutants)
+
+MOST_SEEDS = 300
+
+
+@pytest.mark.parametrize("mutant", mutants.MUTANTS, ids=lambda mutant: mutant.__name__)
+def test_the_mutant_is_caught(mutant: mutants.Mutant, monkeypatch: pytest.MonkeyPatch) -> None:
+    mutant(monkeypatch)
+    assert any(Trial(seed).run().violation for seed in range(MOST_SEEDS)), "no seed found it"
