@@ -70,6 +70,47 @@ async def test_a_commit_is_kept_though_the_device_that_caused_it_has_gone() -> N
 
 
 @pytest.mark.asyncio
+async def test_after_an_error_that_nobody_foresaw_no_event_is_taken_and_the_process_must_end() -> None:
+    """The core may be ahead of its journal: the next commit would not be what the journal adds up to."""
+
+    class Broken(GlobalModel):
+        def publish(self, *how: Any) -> Commit:
+            raise KeyError("a bug")
+
+    coordinator = coordinator_of(Broken(LAYOUT, NOTHING, np.zeros(SIZE, np.float32), np.zeros(0, np.float32)))
+    running = asyncio.create_task(coordinator.run())
+    await coordinator.submit(Greeted("a", 0))
+    await coordinator.submit(Subscribed("a", 1))
+    telling = [asyncio.create_task(coordinator.submit(event)) for event in (delta(), Greeted("b", 0))]
+    with pytest.raises(KeyError, match="a bug"):
+        await running
+    assert coordinator.core.ledger.row("b") is None
+    assert not any(task.done() for task in telling)
+    for task in telling:
+        task.cancel()
+
+
+@pytest.mark.asyncio
+async def test_it_is_closed_when_the_commit_under_way_is_made_and_takes_nothing_after() -> None:
+    model = SlowModel()
+    coordinator = coordinator_of(model)
+    await coordinator.submit(Greeted("a", 0))
+    await coordinator.submit(Subscribed("a", 1))
+    telling = asyncio.create_task(coordinator.submit(delta()))
+    await asyncio.to_thread(model.begun.wait)
+    late = asyncio.create_task(coordinator.submit(Greeted("b", 0)))
+    closing = asyncio.create_task(coordinator.close())
+    await asyncio.sleep(0)
+    model.may_end.set()
+    await asyncio.gather(closing, telling)
+    after = asyncio.create_task(coordinator.submit(Greeted("c", 0)))
+    await asyncio.sleep(0.01)
+    assert (coordinator.commits.version, coordinator.core.ledger.row("c"), after.done()) == (1, None, False)
+    for task in (late, after):
+        task.cancel()
+
+
+@pytest.mark.asyncio
 async def test_a_device_that_goes_while_it_is_greeted_again_is_not_taken_for_present() -> None:
     model = SlowModel()
     model.may_end.set()

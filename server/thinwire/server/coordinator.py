@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from thinwire.common.errors import DiskError, TaskError
+from thinwire.common.errors import DiskError, TaskError, ThinwireError
 from thinwire.common.values import Plan, Report, Verdict, Welcome
 from thinwire.server import effects, events, reception
 from thinwire.server.commits import CommitLog, PackedSnapshot
@@ -70,7 +70,7 @@ class Coordinator:
         self.final = effects.Finished(model.version, state.reason) if state.phase == "finished" else None
         self.done = asyncio.Event()
         self._failed = asyncio.Event()
-        self._failure: DiskError | None = None
+        self._failure: Exception | None = None
         self.started_at: float | None = None
         self.finished_at: float | None = None
         self._evaluator = evaluator
@@ -121,7 +121,7 @@ class Coordinator:
             await asyncio.gather(watching, taking, return_exceptions=True)
 
     async def run(self) -> None:
-        """Tick the core when it asks for it, and evaluate, until cancelled; raise DiskError when the journal fails."""
+        """Tick the core when it asks for it, and evaluate, until cancelled; raise what keeps it from going on, such as DiskError."""
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._tick())
@@ -131,7 +131,10 @@ class Coordinator:
             raise group.exceptions[0] from None
 
     async def close(self) -> None:
-        """Make everything safe and let go of the journal."""
+        """Make everything safe and let go of the journal; no event is taken any more."""
+        async with self._order:
+            # A commit that the core is at is written before; what comes after would be written by nobody.
+            self._fail(ClosedError("this coordinator is closed"))
         with suppress(DiskError):
             await self._in(self._disk, self.recorder.sync)
         if self._checkpointing is not None:
@@ -161,7 +164,8 @@ class Coordinator:
         now = asyncio.get_running_loop().time()
         try:
             return await self._in(self._thread, lambda: self._timed(event, now))
-        except DiskError as error:
+        except Exception as error:
+            # Whatever it was, the core may know by now what its journal does not: another event would build on that.
             self._fail(error)
             return NEVER
 
@@ -310,11 +314,13 @@ class Coordinator:
     def _await_safety(self, decided: Decided) -> _Waiting:
         waiting = _Waiting(decided, asyncio.get_running_loop().create_future())
         self._unsafe.append(waiting)
+        if self._failure is not None:
+            return waiting
         if self.recorder.journal is None:
             self._carry_out(decided.after)
-        elif self._syncing is None and self._failure is None:
+        elif self._syncing is None:
             self._syncing = asyncio.create_task(self._sync(), name="sync")
-        if self.recorder.full and self._room.is_set() and self._failure is None:
+        if self.recorder.full and self._room.is_set():
             self._room.clear()
             log.error("%s; models are still served", self.held_back)
         return waiting
@@ -328,12 +334,12 @@ class Coordinator:
                 self.metrics.sync.observe(time.perf_counter() - began)
                 self._carry_out(upto)
                 self._write_checkpoint()
-        except DiskError as error:
+        except Exception as error:
             self._fail(error)
         finally:
             self._syncing = None
 
-    def _fail(self, error: DiskError) -> None:
+    def _fail(self, error: Exception) -> None:
         # What was written is not known any more, and asking again would only hide it: nothing is told from here on, and
         # `run` ends.
         self._failure = self._failure or error
@@ -431,6 +437,10 @@ class Coordinator:
 
     async def _in(self, thread: ThreadPoolExecutor, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(thread, work)
+
+
+class ClosedError(ThinwireError):
+    """It was told to end."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
