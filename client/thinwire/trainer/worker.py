@@ -28,6 +28,8 @@ class Worker:
     def __init__(self, pipe: Pipe, start: frames.Start) -> None:
         self._pipe = pipe
         self._folder = OsFolder(Path(start.state_dir), lock=False)  # it is the agent's, who keeps others out
+        # Half a residual of a trainer that was killed in the middle of saving it is as large as the model.
+        self._folder.sweep()
         torch.set_num_threads(start.threads)
         task = load_task(start.task, start.params)
         torch.manual_seed(start.seed)

@@ -134,7 +134,7 @@ class OsFolder:
             raise SettingsError(f"{setting} is {str(path)!r}, which cannot be used: {error.strerror}") from None
         if lock:
             self._take_lock(setting)
-            self._sweep()
+            self.sweep()
 
     def names(self) -> list[str]:
         """See Folder."""
@@ -228,10 +228,12 @@ class OsFolder:
             os.ftruncate(self._lock, 0)
             os.pwrite(self._lock, str(os.getpid()).encode(), 0)
 
-    def _sweep(self) -> None:
-        for entry in os.scandir(self.path):
-            if entry.name.endswith(TEMPORARY) and entry.is_file():
-                Path(entry.path).unlink()
+    def sweep(self) -> None:
+        """Delete what replacements that were cut short have left; nobody else may be writing here."""
+        with suppress(OSError):  # it is in nobody's way but for its size
+            for entry in os.scandir(self.path):
+                if entry.name.endswith(TEMPORARY) and entry.is_file():
+                    Path(entry.path).unlink()
 
     def sync_names(self) -> None:
         """Make the names in the folder survive a power cut."""

@@ -121,7 +121,7 @@ class Coordinator:
             await asyncio.gather(watching, taking, return_exceptions=True)
 
     async def run(self) -> None:
-        """Tick the core when it asks for it, and evaluate, until cancelled; raise what keeps it from going on, such as DiskError."""
+        """Tick the core when it asks for it, and evaluate, until cancelled; raise what keeps it from going on."""
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._tick())

@@ -51,17 +51,22 @@ def _conflicts(event: Greeted, row: Row) -> Recognition:
     return Recognition.KNOWN
 
 
+# Where there is no TLS anyone can claim anything under any number of names.
+MOST_CLAIMS = 10_000
+
+
 class Doubts:
     """Devices that claim to know of a later state of this lineage than there is here."""
 
     def __init__(self) -> None:
-        self._claims: dict[str, Greeted] = {}
+        self._claims: dict[str, int] = {}  # the version that each says there is
         self._satisfied: set[str] = set()
 
     def claim(self, event: Greeted) -> None:
         """A device says that it knows more."""
         self._satisfied.discard(event.device)
-        self._claims[event.device] = event
+        if len(self._claims) < MOST_CLAIMS or event.device in self._claims:
+            self._claims[event.device] = event.version
 
     def withdraw(self, device: str) -> None:
         """A device greeted and says nothing of the kind."""
@@ -75,10 +80,11 @@ class Doubts:
 
     def words(self, version: int) -> str:
         """What is the matter, and what an operator can do."""
-        known = max((event.version for event in self._claims.values()), default=0)
-        device = next(iter(self._claims), "")
+        # A copy: words are read in other threads than the one in which devices come.
+        claims = dict(self._claims)
+        known, device = max(claims.values(), default=0), next(iter(claims), "")
         return (
-            f"this coordinator is at version {version}, but {len(self._claims)} devices (such as {device!r:.66}) know "
+            f"this coordinator is at version {version}, but {len(claims)} devices (such as {device!r:.66}) know "
             f"of a later state, up to version {known}: it was restored from an older backup. Stop it and restore the "
             f"newer state, or go on from here as a new lineage with: thinwire rollback STATE_DIR --to {version}"
         )
