@@ -66,6 +66,9 @@ class Folder(Protocol):
     def rename(self, name: str, to: str) -> None:
         """Give a file another name, durably; raise DiskError."""
 
+    def sync_names(self) -> None:
+        """Make the names in the folder, and that others are gone, survive a power cut; raise DiskError."""
+
 
 class OsFile:
     """A file of the operating system."""

@@ -144,6 +144,8 @@ class Log:
         """Delete the segments that hold only records below `number`."""
         while len(self.segments) > 1 and self.segments[1].first <= number:
             self._folder.remove(self.segments.pop(0).name)
+            # One after the other: a power cut that brought back an older one alone would leave a hole.
+            self._folder.sync_names()
 
     def close(self) -> None:
         """Let go of the files, for good: whoever still has something to write is refused."""

@@ -81,6 +81,9 @@ class View:
         """Not there any more for this reader."""
         self._sizes.pop(name, None)
 
+    def sync_names(self) -> None:
+        """Nothing has changed."""
+
     def rename(self, name: str, to: str) -> None:
         """Refuse it."""
         raise DiskError(f"{self.path / name} is only looked at")

@@ -183,6 +183,8 @@ class Journal:
         numbers = checkpoint.numbers_in(self.folder)
         while len(numbers) > 2 and self._held_bytes() > self._keep_bytes:
             self.folder.remove(checkpoint.name_of(numbers.pop(0)))
+            # It must not be back after a power cut when the entries that follow it are gone.
+            self.folder.sync_names()
             self._log.drop_before(numbers[0] + 1)
 
     def _held_bytes(self) -> int:

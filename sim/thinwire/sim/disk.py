@@ -169,6 +169,10 @@ class SimFolder:
         self._sync_names()
         self.reach(name, "rename.after")
 
+    def sync_names(self) -> None:
+        """See Folder."""
+        self._sync_names()
+
     def free_bytes(self) -> int:
         """Bytes that can still be written."""
         if self.full or self.read_only:
