@@ -128,7 +128,9 @@ async def test_after_an_error_of_the_disk_nothing_more_is_told_and_the_process_m
 ) -> None:
     coordinator = await with_fleet(folder)
     running = asyncio.create_task(coordinator.run())
-    accepted = coordinator.totals.accepted
+    accepted, journal = coordinator.totals.accepted, coordinator.recorder.journal
+    assert journal is not None
+    last = journal.last
     folder.fail(after=1 if at == "the sync" else 0)
     telling = [asyncio.create_task(coordinator.submit(delta("elm", seq))) for seq in (1, 2, 3)]
     with pytest.raises(DiskError, match="input/output error"):
@@ -136,6 +138,7 @@ async def test_after_an_error_of_the_disk_nothing_more_is_told_and_the_process_m
     await asyncio.sleep(0.01)
     assert not any(task.done() for task in telling)
     assert coordinator.totals.accepted == accepted
+    assert at == "the sync" or journal.last == last, "after a write that failed nothing else is written"
     for task in telling:
         task.cancel()
     await coordinator.close()
