@@ -64,3 +64,16 @@ def test_what_is_no_half_delta_is_thrown_away(tmp_path: Path, name: str) -> None
     (folder / Path(name).name).write_bytes(b"\xff" * 5000)
     assert list(Shelf(folder).load(1000)) == []
     assert list(folder.iterdir()) == []
+
+
+def test_where_there_can_be_no_shelf_deltas_come_in_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "arriving").write_bytes(b"a file, where the folder should be")
+    held = staging(tmp_path / "arriving")
+    held.take("a", chunk(0, 60))
+    assert held.take("a", chunk(60, 100)) is not None
+    assert staging(tmp_path / "arriving").staged("a") == ()
+
+
+def test_what_cannot_be_thrown_away_is_left_there(tmp_path: Path) -> None:
+    (tmp_path / "a.part").mkdir()
+    assert staging(tmp_path).staged("a") == ()

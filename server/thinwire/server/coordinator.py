@@ -363,7 +363,7 @@ class Coordinator:
         began = time.perf_counter()
         try:
             await asyncio.to_thread(self.recorder.journal.checkpoint, due.number, due.frozen, due.vectors)
-        except DiskError as error:
+        except Exception as error:
             log.error("no checkpoint, a restart will take longer: %s", error)
         self.metrics.checkpoint.observe(time.perf_counter() - began)
 

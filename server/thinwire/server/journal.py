@@ -30,6 +30,8 @@ SNAPSHOT = "snapshot.packed"
 # An entry costs about 0.4 ms to replay however small it is, and a restart should take seconds also on a machine whose
 # processors are busy with the very fleet that waits: with 1,300 entries it took 9 s there.
 CHECKPOINT_ENTRIES = 1000
+# Devices that come and go without end write entries, too; so many take seconds to read again.
+STORM_ENTRIES = 50_000
 
 log = logging.getLogger("thinwire.server")
 
@@ -75,6 +77,11 @@ class Journal:
     def checkpoint_due(self) -> bool:
         """Whether so much was written since the last checkpoint that a restart would take long."""
         return self._bytes_since >= self._checkpoint_bytes or self._entries_since >= CHECKPOINT_ENTRIES
+
+    @property
+    def stormy(self) -> bool:
+        """Whether so many entries came that a checkpoint cannot wait for the next commit."""
+        return self._entries_since >= STORM_ENTRIES
 
     def count_anew(self) -> None:
         """A state was taken for a checkpoint; the next one is due after as much again, whatever becomes of this one."""

@@ -63,7 +63,7 @@ class Recorder:
         effects = self.core.handle(event, now)
         self._held.extend(effect for effect in effects if isinstance(effect, Write))
         self.retry()
-        if any(isinstance(effect, Published) for effect in effects):
+        if any(isinstance(effect, Published) for effect in effects) or (self.journal and self.journal.stormy):
             self._consider_checkpoint()
         return Decided([effect for effect in effects if not isinstance(effect, Write)], self.last)
 
@@ -88,7 +88,7 @@ class Recorder:
         return due
 
     def _consider_checkpoint(self) -> None:
-        # The buffer is empty right after a commit, and at no other time.
+        # The buffer is empty right after a commit, and until the next delta.
         empty = not self._held and not self.core.state.fold.count
         if self.journal is not None and self.journal.checkpoint_due and empty:
             self._due = Checkpoint(self.journal.last, *self.core.state.freeze())

@@ -34,7 +34,8 @@ class Shelf:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
+        with suppress(OSError):  # a full disk must not keep the coordinator from starting
+            folder.mkdir(parents=True, exist_ok=True)
 
     def begin(self, device: str, seq: int, header: DeltaHeader) -> None:
         """Start a delta; what was there of another one is gone."""
@@ -58,7 +59,8 @@ class Shelf:
             device = path.name.removesuffix(_ENDING)
             found = _read(path, max_bytes) if _NAME.fullmatch(device) else None
             if found is None:
-                path.unlink(missing_ok=True)
+                with suppress(OSError):
+                    path.unlink(missing_ok=True)
                 continue
             label, data = found
             max_bytes -= label.header.total_bytes
