@@ -55,6 +55,21 @@ async def test_an_agent_that_is_killed_in_mid_upload_goes_on_with_it(processes, 
         assert repeated <= KILLS * CHUNK_BYTES + (KILLS + 1) * FRAMING_BYTES
 
 
+async def test_an_agent_that_is_killed_in_mid_snapshot_goes_on_with_it(processes, until) -> None:
+    model = model_of(OUTPUTS, 2 * INPUTS)
+    wider = (*TASK, f"task.params.inputs={2 * INPUTS}", "aggregation.min_devices=1")
+    async with serving(model, settings_of(*wider)) as served:
+        async with Link(Address("127.0.0.1", served.port), SLOW) as link:
+            agent = processes.agent(f"127.0.0.1:{link.port}")
+            await until(lambda: link.bytes_down > 10 * CHUNK_BYTES)
+            agent.kill()
+            processes.agent(f"127.0.0.1:{link.port}")
+            await until(lambda: served.coordinator.core.ledger.row("device").contiguous >= 1)
+        # Random values hardly become smaller; the first ten chunks of them came once.
+        snapshot_bytes = 4 * OUTPUTS * 2 * INPUTS
+        assert 0.9 * snapshot_bytes < link.bytes_down <= snapshot_bytes + 2 * CHUNK_BYTES
+
+
 async def test_an_agent_that_is_told_to_stop_leaves_all_that_it_learned(processes, until, tmp_path: Path) -> None:
     sets = ('task.id="line"', "aggregation.mode=async", "training.local_steps=5")
     async with serving(model_of(8, 64), settings_of(*sets)) as served:
