@@ -233,6 +233,12 @@ def test_corrections_that_cannot_work_are_refused_in_words(text: str, words: str
     assert words in problem
 
 
+def test_a_window_is_no_wider_than_the_outcomes_that_are_remembered() -> None:
+    assert loads("[training]\nwindow = 256", CoordinatorSettings).training.window == 256
+    with pytest.raises(SettingsError, match="at most 256"):
+        loads("[training]\nwindow = 257", CoordinatorSettings)
+
+
 def test_drift_correction_is_allowed_where_delay_is_short() -> None:
     for text in ("[training]\nwindow = 2", "[training]\noverlap = false"):
         assert loads(text + "\n[correction]\ndrift = 0.5", CoordinatorSettings).correction.drift == 0.5

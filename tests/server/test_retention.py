@@ -6,6 +6,8 @@ from contextlib import suppress
 import pytest
 from journal_story import Run
 
+from thinwire.common.errors import DiskError
+from thinwire.server import checkpoint
 from thinwire.server.audit import verify
 from thinwire.server.journal import Journal
 from thinwire.server.replay import Replay
@@ -34,3 +36,15 @@ def test_a_power_cut_while_old_segments_and_checkpoints_are_dropped_leaves_what_
     assert Replay(journal).state.model.version <= newest
     assert [step.version for step in Replay(journal).steps()][-1:] in ([], [newest])
     assert verify(folder).problems == []
+
+
+def test_a_state_that_could_not_be_read_again_pushes_out_no_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = SimFolder("coordinator", random.Random(0))
+    run = Run(folder)
+    run.join("oak", "elm")
+    run.train(4, "oak", "elm")
+    kept = checkpoint.numbers_in(folder)
+    monkeypatch.setattr(checkpoint, "MAX_STATE_BYTES", 100)
+    with pytest.raises(DiskError, match="larger than a checkpoint"):
+        run.journal.checkpoint(run.journal.last, *run.state.freeze())
+    assert checkpoint.numbers_in(folder) == kept

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thinwire.common.disk import Folder
-from thinwire.common.errors import DamagedError
+from thinwire.common.errors import DamagedError, DiskError
 from thinwire.server.state import Frozen, RunState
 
 Vector = NDArray[np.float32]
@@ -44,7 +44,11 @@ def numbers_in(folder: Folder) -> list[int]:
 
 def write(folder: Folder, number: int, frozen: Frozen, vectors: Mapping[str, Vector]) -> None:
     """Write a checkpoint and read it again; raise DiskError when it is not as it should be."""
-    folder.replace(name_of(number), _parts(frozen, vectors))
+    state = msgspec.msgpack.encode(frozen)
+    if len(state) > MAX_STATE_BYTES:
+        # It could be written, but never read again, and what is older would be given up for it.
+        raise DiskError(f"a state of {len(state)} bytes is larger than a checkpoint can hold, {MAX_STATE_BYTES}")
+    folder.replace(name_of(number), _parts(state, frozen, vectors))
     _verified(folder, number)
 
 
@@ -65,8 +69,7 @@ def readable(folder: Folder) -> Iterator[tuple[int, RunState]]:
             yield number, read(folder, number)
 
 
-def _parts(frozen: Frozen, vectors: Mapping[str, Vector]) -> Iterator[bytes]:
-    state = msgspec.msgpack.encode(frozen)
+def _parts(state: bytes, frozen: Frozen, vectors: Mapping[str, Vector]) -> Iterator[bytes]:
     digest = hashlib.blake2b(digest_size=_DIGEST)
     for part in (MAGIC + _LENGTH.pack(len(state)) + state, *(vectors[name].tobytes() for name, _ in frozen.vectors)):
         digest.update(part)

@@ -10,10 +10,11 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from thinwire.common.settings.coordinator import MOST_WINDOW
 from thinwire.common.values import Outcome, Sealed
 
-# An agent has at most its window unsettled, a few dozen; older outcomes are never asked for again.
-KEPT_OUTCOMES = 256
+# An agent has at most its window unsettled; older outcomes are never asked for again.
+KEPT_OUTCOMES = MOST_WINDOW
 
 
 @dataclass(slots=True)

@@ -29,6 +29,8 @@ from thinwire.common.settings.kinds import (
 from thinwire.common.settings.names import shown
 from thinwire.common.settings.shared import Logs, Tls, refuse_plain_text
 
+# A device may come back and ask for the outcomes of a whole window; so many are remembered.
+MOST_WINDOW = 256
 # The drift correction harms above so many rounds of delay; a window bounds how many there can be.
 MOST_ROUNDS_OF_DRIFT = 2
 
@@ -82,7 +84,7 @@ class Training(Section, frozen=True, kw_only=True):
     ] = "thinwire"  # fmt: skip
     # Steps of the optimiser from one delta to the next.
     local_steps: Count = 10
-    # Deltas that a device may have on their way; when it is full, training goes on into the next one.
+    # Deltas that a device may have on their way, at most 256; when it is full, training goes on into the next one.
     window: Count = 8
     # Weight of a device's own pending deltas in the model that it trains: by name 0, 1/aggregation.min_devices, 1/2, 1;
     # or a number. 1/2 is stable for every delay.
@@ -239,6 +241,8 @@ class CoordinatorSettings(Section, frozen=True, kw_only=True):
                 'training.omega is "eager", which is 1/aggregation.min_devices, and that is 1;'
                 " set it to the number of devices that take part"
             )
+        if t.window > MOST_WINDOW:
+            yield f"training.window is {t.window}; it must be at most {MOST_WINDOW}"
         if c.drift and t.overlap and t.window > MOST_ROUNDS_OF_DRIFT:
             yield (
                 f"correction.drift is {c.drift} with training.window = {t.window}; above two rounds of delay it drives"
