@@ -206,3 +206,24 @@ def test_what_was_staged_for_another_epoch_is_dropped(lineage: bytes, epoch: int
 @pytest.mark.parametrize(("claimed", "taken"), [(0, 1), (7, 7), (1 << 63, 1 << 40)])
 def test_a_claim_of_examples_is_bounded(claimed: int, taken: int) -> None:
     assert reception.subscribed("a", Subscribe(has_base=False, examples=claimed)) == Subscribed("a", taken)
+
+
+def test_a_device_that_takes_turns_gets_what_its_outcome_speaks_of_and_no_more_until_the_next(stream: Stream) -> None:
+    welcome = Welcome(bytes(16), 1, "t", "{}", bytes(8), Plan(overlap=False, waits_for="outcome"), version=1)
+    stream.feed.tell(welcome)
+    stream.feed.subscribe(Subscribe(has_base=True, version=0))
+    assert brief(stream.all()) == [welcome, ("C", 1, 0)]
+    accepted = Outcome(1, Verdict.ACCEPTED, version=3)
+    stream.feed.tell(accepted)
+    assert brief(stream.all()) == [accepted, ("C", 2, 0), ("C", 3, 0)]
+    stream.append(4)
+    assert stream.all() == []
+    stream.final = Finished(4, "enough")
+    assert brief(stream.all()) == [("C", 4, 0), Finish(4, "enough")], "the end is for everyone"
+
+
+def test_a_device_that_takes_turns_and_has_no_model_gets_one_at_once(stream: Stream) -> None:
+    plan = Plan(overlap=False, waits_for="outcome")
+    stream.feed.tell(Welcome(bytes(16), 1, "t", "{}", bytes(8), plan, version=0))
+    stream.feed.subscribe(NEW)
+    assert [word.version for word in stream.all()[1:]] == 3 * [2], "three chunks, and nothing behind them"

@@ -5,6 +5,9 @@
 Words go first, because a delta that is rejected must be heard of before the commit or snapshot that settles it: the
 device forgets a settled delta, and with it the mass that a rejection would have given back.
 
+A device that takes turns (`waits_for = "outcome"`) trains on one version until its delta has an outcome, and is then
+sent the model as it stands: commits that it would only pile up meanwhile are not sent.
+
 A device may subscribe again on one stream, when its trainer was lost. What was under way is then broken off: it would
 end on a base that is not there any more.
 """
@@ -20,9 +23,11 @@ from thinwire.common.values import (
     CommitHeader,
     Finish,
     FromCoordinator,
+    Outcome,
     SnapshotChunk,
     SnapshotHeader,
     Subscribe,
+    Welcome,
 )
 from thinwire.server.commits import CommitLog, PackedSnapshot
 from thinwire.server.effects import Finished
@@ -74,6 +79,7 @@ class Feed:
         self.subscribed = False
         self.cursor: int | None = None  # the version it was last sent; None for no model at all
         self.overfull = False
+        self._enough: int | None = None  # a device that takes turns has no use for commits beyond this version, yet
         self._words: deque[FromCoordinator] = deque()
         self._resume = (0, 0)  # snapshot version and bytes that it already has
         self._transfer: _Transfer | None = None
@@ -81,6 +87,10 @@ class Feed:
 
     def tell(self, word: FromCoordinator) -> None:
         """Have this sent before anything else; a device that reads nothing becomes `overfull`."""
+        if isinstance(word, Outcome) and word.version:
+            self._enough = word.version
+        if isinstance(word, Welcome):
+            self._enough = word.version if word.plan.waits_for == "outcome" else None
         if len(self._words) < MAX_WAITING_WORDS:
             self._words.append(word)
         else:
@@ -97,7 +107,7 @@ class Feed:
         """What to send now, or None when the device has all that there is."""
         if self._words:
             return Outgoing(self._words.popleft())
-        if not (self.subscribed and open):
+        if not (self.subscribed and open) or (final is None and self._sated):
             return None
         if self._transfer is None:
             begun = self._begin(log)
@@ -105,6 +115,11 @@ class Feed:
                 return begun or self._finish(final)
             self._transfer = begun
         return self._go_on(self._transfer)
+
+    @property
+    def _sated(self) -> bool:
+        held = self._transfer is None and self.cursor is not None
+        return held and self._enough is not None and (self.cursor or 0) >= self._enough
 
     def _go_on(self, transfer: _Transfer) -> Outgoing:
         chunk = transfer.chunk()

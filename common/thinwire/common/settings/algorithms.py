@@ -18,7 +18,7 @@ _ADAPTIVE = {"aggregation.server_learning_rate": 0.03, "aggregation.server_momen
 # Without rounds: whoever is done is taken, weighted by how late it comes.
 _ASYNC = {
     **_DENSE, **_TURNS, "aggregation.denominator": "buffer", "aggregation.weights": "uniform",
-    "aggregation.staleness": "polynomial", "aggregation.staleness_power": 0.5,
+    "aggregation.staleness": "polynomial", "aggregation.staleness_power": 0.5, "training.waits_for": "outcome",
 }  # fmt: skip
 
 ALGORITHMS: Mapping[str, Mapping[str, object]] = {
@@ -34,7 +34,7 @@ ALGORITHMS: Mapping[str, Mapping[str, object]] = {
         **_ASYNC, "aggregation.mode": "async", "aggregation.mixing": "model", "aggregation.server_learning_rate": 0.6,
     },
     "fedbuff": {
-        **_ASYNC, "aggregation.mode": "buffered", "training.waits_for": "outcome", "training.omega": "overwrite",
+        **_ASYNC, "aggregation.mode": "buffered", "training.omega": "overwrite",
     },
     "dga": {**_DENSE, **_ROUNDS, "training.omega": "dga"},
     "fedavg-topk": {
