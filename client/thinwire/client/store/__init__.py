@@ -1,7 +1,8 @@
 """The durable part of an agent."""
 
+from thinwire.client.store.reading import Restored
 from thinwire.client.store.records import Covered, Included, Joined, Led, Record, Sealed, Settled
-from thinwire.client.store.store import Recovery, Restored, Store, residual_name
+from thinwire.client.store.store import Recovery, Store, residual_name
 
 __all__ = [
     "Covered",

@@ -12,11 +12,11 @@ from __future__ import annotations
 import zlib
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from thinwire.client.outbox import Outbox, SealedDelta
 from thinwire.client.store import records
 from thinwire.client.store.account import Account
+from thinwire.client.store.reading import Restored, account_of, bodies, restored_from
 from thinwire.common import frames
 from thinwire.common.disk import Folder
 from thinwire.common.errors import DamagedError, DiskError, SyncError
@@ -26,20 +26,6 @@ PREFIX = "outbox"
 DAMAGED = "damaged"
 SEGMENT_BYTES = 4 << 20
 _PIECE_BYTES = 1 << 20
-
-
-@dataclass(slots=True)
-class Restored:
-    """Where an agent goes on."""
-
-    lineage: bytes = b""
-    epoch: int = 0
-    leader_epoch: int = 0
-    version: int = 0
-    generation: int = 0
-    outbox: Outbox = field(default_factory=Outbox)
-    abandoned: int = 0  # deltas that were in a store which had to be set aside
-    problem: str = ""  # why it had to be
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +114,8 @@ class Store:
     def _open(self) -> tuple[Account, Log, Restored]:
         log = Log(self._folder, PREFIX, self._segment_bytes)
         try:
-            account = _account_of(log)
-            return account, log, _restored(account, log)
+            account = account_of(log)
+            return account, log, restored_from(account, log)
         except DamagedError:
             log.close()
             raise
@@ -194,7 +180,7 @@ class Store:
     def _read(self, numbers: set[int]) -> Iterator[bytes]:
         """The bodies of these records, in order, written or not."""
         written = {number for number in numbers if number < self._log.next}
-        yield from _bodies(self._log, written)
+        yield from bodies(self._log, written)
         for number in sorted(numbers - written):
             yield self._backlog[number - self._log.next][1]
 
@@ -218,63 +204,3 @@ class Store:
 def residual_name(generation: int) -> str:
     """The file of one residual."""
     return f"residual-{generation}"
-
-
-def _account_of(log: Log) -> Account:
-    # Older segments may be back after a power cut in mid-deletion: what is needed says the newest summary.
-    for segment in reversed(log.segments):
-        account = _read(log, segment.first)
-        if account is not None:
-            return account
-    if log.next > 1:
-        raise DamagedError(f"the outbox begins at record {log.first}, and nothing says what was before it")
-    return Account()
-
-
-def _read(log: Log, first: int) -> Account | None:
-    """The account, if the records from `first` on are all that it takes."""
-    found = [(record.number, records.decode(record.header, record.number)) for record in log.read(first)]
-    account, needed = Account(), -1
-    for number, record in reversed(found):
-        if isinstance(record, records.Joined | records.Summary):
-            needed = number if isinstance(record, records.Joined) else record.floor
-            if isinstance(record, records.Summary):
-                account.presume(record)
-            break
-    if needed < first:
-        return None
-    for number, record in found:
-        if number >= needed:
-            account.take(number, record)
-    return account
-
-
-def _restored(account: Account, log: Log) -> Restored:
-    outbox = Outbox(account.sealed, account.settled, account.refunds)
-    seals = [seal for seal in account.seals.values() if seal.pending]
-    for seal, body in zip(seals, _bodies(log, {seal.number for seal in seals}), strict=True):
-        record = seal.record
-        delta = SealedDelta.seal(
-            record.seq,
-            body,
-            buffer_bytes=record.buffer_bytes,
-            steps=record.steps,
-            loss=record.loss,
-            energy=record.energy,
-        )
-        if delta.header.sha256 != record.sha256:
-            raise DamagedError(f"delta {record.seq} is not what was sealed")
-        outbox.restore(delta, accepted=seal.settled is not None)
-    return Restored(
-        account.lineage, account.epoch, account.leader_epoch, account.version, account.generation, outbox
-    )
-
-
-def _bodies(log: Log, numbers: set[int]) -> Iterator[bytes]:
-    if numbers:
-        last = max(numbers)
-        for record in log.read(min(numbers)):
-            if record.number in numbers:
-                yield record.body
-            if record.number == last:
-                return
