@@ -1,13 +1,18 @@
 """A scenario file: one schema with the coordinator's, problems told with what was meant, a fleet from a seed."""
 
+import random
+from pathlib import Path
+
 import pytest
 
 from thinwire.common.errors import SettingsError, TaskError
+from thinwire.common.link import Lane, LinkProfile
 from thinwire.sim.fleet import fleet_of
 from thinwire.sim.lessons import lesson_of
 from thinwire.sim.loss import LossyLane
-from thinwire.sim.settings import Group, read_scenario
+from thinwire.sim.settings import Group, load_scenario, read_scenario
 
+EXAMPLES = Path(__file__).parents[2] / "examples" / "scenarios"
 FLEET = "[[fleet]]\ndevices = 3\n"
 
 
@@ -75,10 +80,6 @@ def test_outages_take_their_share_of_the_time() -> None:
 
 
 def test_a_lossy_line_is_slower_and_later_but_in_order() -> None:
-    import random
-
-    from thinwire.common.link import Lane, LinkProfile
-
     profile, dice = LinkProfile(0.2, 10e6), random.Random(1)
     clean, lossy = Lane(profile), LossyLane(profile, 0.01)
     arrivals = [(clean.send(50_000, 10.0 * n, dice), lossy.send(50_000, 10.0 * n, dice)) for n in range(300)]
@@ -99,3 +100,13 @@ def test_an_algorithm_of_a_method_stands_above_what_is_shared_and_below_the_meth
     text = FLEET + '[density]\nup = 0.2\ndown = 0.3\n[methods.a]\ntraining.algorithm = "fedavg"\ndensity.down = 0.5\n'
     density = read_scenario(text).methods["a"].density
     assert (density.up, density.down) == (1.0, 0.5)
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.toml")), ids=lambda path: path.stem)
+def test_the_examples_are_right(path: Path) -> None:
+    assert load_scenario(path).devices >= 10
+
+
+def test_an_algorithm_is_a_method_by_its_name() -> None:
+    settings = load_scenario(EXAMPLES / "watch.toml").methods["fedavg"]
+    assert (settings.aggregation.mode, settings.density.up, settings.training.overlap) == ("sync", 1.0, False)

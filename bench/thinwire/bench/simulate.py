@@ -1,7 +1,8 @@
 """How fast the simulator is: whole fleets on a quadratic bowl, and the bare agenda below them.
 
 A device-commit is one commit that one device has heard, applied and checked; three of them go with one delta that is
-cut, packed, sent, admitted and folded, as a commit comes for every third of the fleet. All of it is the product's own
+cut, packed, sent, admitted and folded, as a commit comes for every third of the fleet. The devices have joined before
+the clock starts. All of it is the product's own
 code: what the agenda itself takes is the last row, and the distance between the two is the agents, trainers and codec.
 
 Each row is a process of its own, so that its memory is its own. Times are of the processor, not of the wall.
@@ -10,13 +11,16 @@ Each row is a process of its own, so that its memory is its own. Times are of th
 from __future__ import annotations
 
 import multiprocessing
+import os
 import resource
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from datetime import datetime, timezone
 from pathlib import Path
 
+from thinwire.common.history import versions
 from thinwire.sim.agenda import Agenda
 from thinwire.sim.cell import Cell, build
 from thinwire.sim.settings import read_scenario
@@ -86,12 +90,15 @@ def measure(what: str, devices: int, size: int, commits: int) -> Fleet:
         devices=devices, size=size, density=density, buffer=max(1, devices // 3), commits=commits
     )
     world, recorder = build(Cell(read_scenario(text), "all", 1))
+    # Joining costs a device a snapshot, once; the clock starts with the first version, before anyone has heard it.
+    while not recorder.rows:
+        world.agenda.step(until=1e9)
     began, acts = time.process_time(), 0
     while world.agenda.step(until=1e9):
         acts += 1
     cpu_s = time.process_time() - began
     heard = sum(max(0, device.core.figures.version) for device in world.devices)
-    deltas = sum(row.deltas for row in recorder.rows)
+    deltas = sum(row.deltas for row in recorder.rows[1:])
     return Fleet(what, devices, size, len(recorder.rows), deltas, heard, cpu_s, heard / cpu_s, acts, _rss())
 
 
@@ -112,15 +119,41 @@ def bare() -> Fleet:
     return Fleet("agenda alone", 0, 0, 0, 0, 0, cpu_s, acts / cpu_s, acts, _rss())
 
 
-def plot(rows: list[Fleet], path: Path) -> None:
-    """Draw device-commits a second and memory over the size of the fleet; SVG or PNG by the file's name."""
+def write(rows: list[Fleet], folder: Path, command: str) -> None:
+    """Leave simulate.md, with the table and how it came about, and simulate.svg in a folder of results."""
     from thinwire.sim.plots import scaling
 
     fleets = [row for row in rows if row.what == "engine"]
-    sizes = [row.devices for row in fleets]
-    path.write_bytes(
-        scaling(sizes, [row.per_second for row in fleets], [row.rss_MiB for row in fleets], path.suffix[1:])
-    )
+    sizes, speeds = [row.devices for row in fleets], [row.per_second for row in fleets]
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "simulate.svg").write_bytes(scaling(sizes, speeds, [row.rss_MiB for row in fleets], "svg"))
+    (folder / "simulate.md").write_text(_page(rows, command), encoding="utf-8")
+
+
+def _page(rows: list[Fleet], command: str) -> str:
+    used = ", ".join(f"{name} {version}" for name, version in versions().items())
+    load, cores = os.getloadavg()[1], os.cpu_count()
+    names = [field.name for field in fields(Fleet)]
+    lines = [
+        "# The simulator's speed and memory",
+        "",
+        f"Written by `{command}` on {datetime.now(timezone.utc):%Y-%m-%d}; {used};",
+        f"{cores} cores, load {load:.1f} at the end. `bench/thinwire/bench/simulate.py` says what is measured.",
+        "",
+        f"| {' | '.join(names)} |",
+        f"| {' | '.join('---' for _ in names)} |",
+        *(f"| {' | '.join(_cell(getattr(row, name)) for name in names)} |" for row in rows),
+        "",
+        "![device-commits a second and memory, by devices](simulate.svg)",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float) and value < 10_000:
+        return f"{value:.4g}"
+    return f"{value:,.0f}" if isinstance(value, int | float) else str(value)
 
 
 def _rss() -> float:

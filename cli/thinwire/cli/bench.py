@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from thinwire.cli import options, tables
+from thinwire.cli import tables
 
 
 @click.group()
@@ -42,9 +42,11 @@ _measures("transport", "Deltas over real gRPC on loopback.")
 
 @bench.command()
 @click.option("--quick", is_flag=True, help="Fewer commits, for a first look.")
-@click.option("--plot", type=options.FILE, help="Draw speed and memory over the size of the fleet: SVG or PNG.")
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder to leave a page with table and plot in."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
-def simulate(quick: bool, plot: Path | None, as_json: bool) -> None:
+def simulate(quick: bool, out: Path | None, as_json: bool) -> None:
     """Simulated fleets of 10 to 10,000 devices.
 
     \b
@@ -54,8 +56,8 @@ def simulate(quick: bool, plot: Path | None, as_json: bool) -> None:
     from thinwire.bench import simulate as measured
 
     rows = measured.run(quick)
-    if plot is not None:
-        measured.plot(rows, plot)
+    if out is not None:
+        measured.write(rows, out, f"thinwire bench simulate{' --quick' if quick else ''}")
     _print(rows, as_json)
 
 
