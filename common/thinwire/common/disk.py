@@ -243,7 +243,8 @@ class OsFolder:
         try:
             _sync_folder(self.path)
         except OSError as error:
-            raise _named(error, "sync", self.path) from None
+            # Nothing is known of the names now, and asking again would only hide it.
+            raise SyncError(f"cannot sync {self.path}: {error.strerror}") from None
 
 
 def _make_folder(path: Path) -> None:
