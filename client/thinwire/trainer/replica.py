@@ -23,7 +23,7 @@ What a cut leaves unsent is treated in one of three ways:
     keep      w = W + omega * (F + A + e): a device trains on what it has not sent, too (partial averaging, LOSCAR)
     private   as keep, and e is never offered again: a = A  (partial averaging without memory)
 
-`corrections.py` has what a plan may add to the rebase.
+`corrections/` has what a plan may add to the rebase.
 
 Shapes: P parameters, K coordinates of a delta or commit.
 """
