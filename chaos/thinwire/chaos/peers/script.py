@@ -91,8 +91,8 @@ class Row:
     restarts: int
     goes_on_s: float | None
     client_back_s: float | None
-    # The machine's load when the blow fell: other work makes everybody slower.
-    load: float = 0.0
+    # The machine's load when the blow fell: other work makes everybody slower. None was not noted.
+    load: float | None = None
 
 
 @dataclass(slots=True)

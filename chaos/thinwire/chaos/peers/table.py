@@ -48,7 +48,7 @@ def written(rows: Sequence[Row], options: PeersOptions) -> str:
     actions = sorted({f"- {row.system}, {row.fault}: {action}" for row in rows for action in row.human_actions})
     systems = ", ".join(dict.fromkeys(row.system for row in rows))
     command = f"thinwire chaos peers --repeat {options.repeat} --seed {options.seed} --flower ENVIRONMENT --out FILE"
-    loads = sorted(row.load for row in rows)
+    loads = sorted(row.load for row in rows if row.load is not None) or [0.0]
     return f"""# Faults, and what became of the results
 
     {command}
