@@ -76,7 +76,7 @@ def sweep(first: int, count: int, jobs: int) -> Tally:
     for tally in _tried(chunks, jobs):
         total.merge(tally)
         total.seconds = time.monotonic() - began
-        _tell(total, count)
+        _tell(total, tally, count)
     return total
 
 
@@ -112,8 +112,8 @@ def _quiet() -> None:
     logging.getLogger("thinwire").setLevel(logging.CRITICAL)
 
 
-def _tell(total: Tally, count: int) -> None:
-    for seed, what in total.failed[-1:] if len(total.failed) <= SHOWN_FAILURES else []:
+def _tell(total: Tally, newest: Tally, count: int) -> None:
+    for seed, what in newest.failed if len(total.failed) <= SHOWN_FAILURES else []:
         print(f"seed {seed}: {what}\n    {replay_line(seed)}", file=sys.stderr)
     if total.seeds % (20 * CHUNK) == 0 or total.seeds == count:
         rate = total.seeds / total.seconds if total.seconds else 0.0

@@ -120,11 +120,13 @@ class CoordinatorHost:
             # The operator puts back what was there before the bit was flipped.
             trial.faults["damage found by the coordinator"] += 1
             self.folder.restore(self._whole)
+            self._whole = None
             trial.agenda.at(trial.agenda.now + 1.0, self.start)
         except DiskError:
             self.folder.crash(power=False)
             trial.agenda.at(trial.agenda.now + 1.0, self.start)
-        self._whole = None
+        else:
+            self._whole = None
 
     def _start(self) -> None:
         trial = self._trial
@@ -570,11 +572,11 @@ class Trial:
         self._audit_every = dice.choice((1, 8, 8, 8, 8, 8, 8, 8))
         self.trainer_start_s = dice.choice((0.0, 0.3))
         self.segment_bytes = dice.choice((600, 3000, 1 << 20))
-        self.checkpoint_bytes = dice.choice((500, 2000, 1 << 20))
+        self.checkpoint_bytes = dice.choice((0, 500, 2000, 1 << 20))
         self.keep_bytes = dice.choice((0, 4000, 1 << 20))
         self.outbox_bytes = dice.choice((400, 2000, 1 << 20))
         self.residual_every = dice.choice((1, 2, 5))
-        self._max_sync_s = dice.choice((0.0, 0.005, 0.3))
+        self._max_sync_s = dice.choice((0.0, 0.005, 0.3, 0.6))
         first = TokenLearner(learners[0])
         self.layout, self._buffers = first.layout, first.buffer_layout
         self.admission = Admission(
