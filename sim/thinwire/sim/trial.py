@@ -186,7 +186,8 @@ class CoordinatorHost:
     def crash(self, *, power: bool) -> None:
         """The process is gone."""
         process, self.process = self.process, None
-        self.folder.crash(power=power)
+        # One fault at a time: what a power cut takes of the watermark must not make a flipped bit look like a torn end.
+        self.folder.crash(power=power and self._whole is None)
         if process is not None:
             process.alive = False
         if not power and self._trial.flips(self.folder):
@@ -332,7 +333,7 @@ class AgentHost:
         self._restored: Trainer | None = None
         self._due_P = trial.nothing()
         self._down_epoch, self._down_kept = -1, 0
-        self._flipped = ""
+        self._flipped, self._just_flipped = "", False
         self._abandoned: tuple[int, list[int]] | None = None
         kind = type("TrainerOfHost", (TokenTrainer,), {"host": self})
         self._kind = type(
@@ -394,11 +395,14 @@ class AgentHost:
             self._adopted, self._joined = self._safe, self._safe_epoch
             self.agent = None
             self.line.break_for(0.0, 0.0)
-        self.folder.crash(power=power)
+        # As with the coordinator: one fault at a time.
+        self.folder.crash(power=power and not self._just_flipped)
         if not power and self._trial.flips(self.folder):
             self._flipped = self._trial.flip(self.folder)
+            self._just_flipped = True
 
     def _comes_back(self, agent: Agent) -> None:
+        self._just_flipped = False
         if self._down_epoch < 0:
             return
         outbox = agent.core.outbox
