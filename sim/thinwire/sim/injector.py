@@ -1,4 +1,4 @@
-"""When simulated processes die: at named points, drawn from a seed, and rare points as often as busy ones."""
+"""When simulated processes die: at named points, drawn from a seed, soon after the start as well as in mid-training."""
 
 from __future__ import annotations
 
@@ -8,21 +8,25 @@ from collections.abc import Callable
 
 from thinwire.sim.disk import Crash
 
+OFTEN = 30
+
 
 class Injector:
     """Decides at each named point whether the process that reaches it dies there; counts both."""
 
     def __init__(self, dice: random.Random, rate: float) -> None:
         self._dice, self._rate = dice, rate
+        self._deadly: dict[str, int] = {}
         self.reached: Counter[str] = Counter()
         self.kills: Counter[str] = Counter()
         self.armed = True
 
     def reach(self, point: str) -> None:
-        """Raise Crash, or go on. The n-th time at a point is an n-th as likely to be the last."""
+        """Raise Crash, or go on."""
         self.reached[point] += 1
-        if self.armed and self._dice.random() * self.reached[point] < self._rate:
+        if self.armed and self.reached[point] == self._deadly_visit(point):
             self.kills[point] += 1
+            self._deadly[point] = self.reached[point] + self._next()
             raise Crash(point)
 
     def of(self, victim: object, strike: Callable[[object], None]) -> Callable[[str], None]:
@@ -36,3 +40,15 @@ class Injector:
                 raise
 
         return reach
+
+    def _deadly_visit(self, point: str) -> int:
+        if point not in self._deadly:
+            self._deadly[point] = self._next()
+        return self._deadly[point]
+
+    def _next(self) -> int:
+        """How many visits from now a process dies at a point; below 0 for never."""
+        if self._dice.random() >= self._rate:
+            return -OFTEN * OFTEN
+        # A point that is passed once at each start must be met as well as one that is passed at each delta.
+        return self._dice.randrange(1, 3) if self._dice.random() < 0.4 else self._dice.randrange(1, OFTEN)

@@ -587,7 +587,7 @@ class Trial:
             layout=self.layout, buffer_layout=self._buffers, max_kept=min(SIZE, 2 * kept_of(self.plan.density, SIZE)),
             max_bytes=self.plan.max_delta_bytes, max_staleness=dice.choice((0, 1, 64)),
         )  # fmt: skip
-        self.injector = Injector(self.dice("injector"), dice.choice((0.0, 0.01, 0.03, 0.1)))
+        self.injector = Injector(self.dice("injector"), dice.choice((0.0, 0.03, 0.1, 0.25)))
         self._disk_dice = self.dice("disks")
         self._victim = ""
         self._power_dice, self._flip_dice = self.dice("power"), self.dice("flips")
