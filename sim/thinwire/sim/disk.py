@@ -99,7 +99,7 @@ class SimFolder:
         self.life = 0
         self.full = self.read_only = False
         self.room: int | None = None
-        self.written_bytes = self.syncs = 0
+        self.written_bytes = self.syncs = self.errors = 0
         self._reach = reach
         self._names: dict[str, _Data] = {}
         self._safe_names: dict[str, _Data] = {}
@@ -256,6 +256,7 @@ class SimFolder:
         self._fails_in -= 1
         if self._fails_in < 0:
             self._fails_in = None
+            self.errors += 1
             raise DiskError(f"cannot {verb} {name}: input/output error")
 
     def _sync_names(self) -> None:
