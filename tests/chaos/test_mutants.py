@@ -16,6 +16,7 @@ _spec.loader.exec_module(mutants)
 MOST_SEEDS = 300
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mutant", mutants.MUTANTS, ids=lambda mutant: mutant.__name__)
 def test_the_mutant_is_caught(mutant: mutants.Mutant, monkeypatch: pytest.MonkeyPatch) -> None:
     mutant(monkeypatch)

@@ -1,6 +1,7 @@
 """Small fleets of the product's own cores in virtual time: whatever dies or breaks, every token is accounted for."""
 
 import json
+import re
 from functools import cache
 
 import pytest
@@ -66,7 +67,7 @@ def test_a_violation_ends_with_the_line_that_replays_it(monkeypatch: pytest.Monk
     from thinwire.trainer.replica import Replica
 
     monkeypatch.setattr(Replica, "_include", lambda self, through, steps: None)
-    result = CliRunner().invoke(main, ["chaos", "simulate", "--seed", "0", "--seeds", "1"])
+    result = CliRunner().invoke(main, ["chaos", "simulate", "--seeds", "8"])
     assert result.exit_code == 6
     assert "own work twice" in result.stderr
-    assert "thinwire chaos simulate --seed 0 --trace" in result.stderr
+    assert re.search(r"\n    thinwire chaos simulate --seed \d+ --trace\n", result.stderr)
