@@ -16,6 +16,7 @@ from functools import partial
 import numpy as np
 
 from thinwire.common.codec import ValueCode, kept_of
+from thinwire.common.log import Log
 from thinwire.common.values import Plan
 from thinwire.server import core
 from thinwire.server.admit import Admission
@@ -244,7 +245,7 @@ class Trial:
     def flip(self, folder: SimFolder) -> str:
         """Flip a bit somewhere; where."""
         files = [name for name in folder.names() if folder.size(name)]
-        if not files:
+        if not files or not _marked(folder):
             return ""
         name = self._flip_dice.choice(files)
         self._flipped.append(folder)
@@ -303,3 +304,15 @@ class Trial:
         return Trouble(
             dice.choice((0.0, 0.2, 0.6)), dice.choice((0.0, 0.1)), dice.random() < 0.05, dice.choice((0.0, 0.3))
         )
+
+
+def _marked(folder: SimFolder) -> bool:
+    """Whether the watermark is up to date: without it, damage at the end of a log cannot be told from a torn end."""
+    copy = SimFolder("copy", random.Random(0))
+    for prefix in ("journal", "outbox"):
+        copy.restore(folder.backup())
+        mark = f"{prefix}.synced"
+        known = int.from_bytes(copy.read(mark, 0, 8), "little") if mark in copy.names() else 0
+        if known < Log(copy, prefix).next - 1:
+            return False
+    return True
