@@ -30,6 +30,7 @@ from thinwire.common.errors import DamagedError, DiskError, SyncError
 MAGIC = b"TWLOG\x001\n"
 MARK = ".synced"  # what the watermark's name ends with
 MAX_HEADER_BYTES = 32 << 20  # a commit names every device that is in it
+AHEAD_BYTES = 1 << 18
 MAX_BODY_BYTES = 512 << 20
 _HEAD = struct.Struct("<8sQ16sI")
 _RECORD = struct.Struct("<IIQI16s")
@@ -244,8 +245,9 @@ class Log:
     def _walk_last(self, segment: Segment) -> int:
         offset, self._chain = self._read_head(segment)
         self.next = segment.first
+        ahead = _Ahead(self._folder, segment.name)
         try:
-            while (found := self._read_record(segment, offset, self.next, self._chain)) is not None:
+            while (found := self._read_record(ahead, offset, self.next, self._chain)) is not None:
                 _, offset, self._chain = found
                 self.next += 1
         except _TornError as torn:
@@ -277,8 +279,9 @@ class Log:
             offset, chain = self._read_head(segment)
             if before not in (None, chain):
                 raise _TornError(0, "it does not go on from the segment before it")
+            ahead = _Ahead(self._folder, segment.name)
             while number < following:
-                found = self._read_record(segment, offset, number, chain)
+                found = self._read_record(ahead, offset, number, chain)
                 if found is None:
                     raise _TornError(offset, "the file ends")
                 record, offset, chain = found
@@ -303,9 +306,9 @@ class Log:
         return _HEAD.size, chain
 
     def _read_record(
-        self, segment: Segment, offset: int, number: int, before: bytes
+        self, ahead: _Ahead, offset: int, number: int, before: bytes
     ) -> tuple[Record, int, bytes] | None:
-        prefix = self._folder.read(segment.name, offset, _RECORD.size)
+        prefix = ahead.read(offset, _RECORD.size)
         if not prefix:
             return None
         if len(prefix) < _RECORD.size:
@@ -314,14 +317,29 @@ class Log:
         if found != number or header_bytes > MAX_HEADER_BYTES or body_bytes > MAX_BODY_BYTES:
             raise _TornError(offset, "no record begins here")
         length = header_bytes + body_bytes
-        data = self._folder.read(segment.name, offset + _RECORD.size, length)
+        data = ahead.read(offset + _RECORD.size, length)
         if len(data) < length:
             raise _TornError(offset, "the file ends within a record")
         header, body = data[:header_bytes], data[header_bytes:]
         if zlib.crc32(data, zlib.crc32(prefix[: _NUMBERED.size])) != crc or _chained(before, header, crc) != chain:
             raise _TornError(offset, "its checksum is wrong")
-        record = Record(number, header, body, segment.name, offset)
+        record = Record(number, header, body, ahead.name, offset)
         return record, offset + _RECORD.size + length, chain
+
+
+class _Ahead:
+    """One file, read in large pieces: to open it for each record would cost more than all the rest."""
+
+    def __init__(self, folder: Folder, name: str) -> None:
+        self._folder, self.name = folder, name
+        self._start, self._piece = 0, b""
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Bytes of the file, fewer where it ends."""
+        if not self._start <= offset <= offset + length <= self._start + len(self._piece):
+            self._start, self._piece = offset, self._folder.read(self.name, offset, max(length, AHEAD_BYTES))
+        at = offset - self._start
+        return self._piece[at : at + length]
 
 
 def _chained(before: bytes, header: bytes, crc: int) -> bytes:
