@@ -8,6 +8,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from thinwire.sim.trial import Result, Trial
@@ -82,8 +83,8 @@ def sweep(first: int, count: int, jobs: int) -> Tally:
 
 def trace(seed: int) -> Result:
     """Try one seed and tell each fault as it comes, on standard error."""
-    _quiet()
-    return Trial(seed, trace=lambda line: print(line, file=sys.stderr)).run()
+    with _quiet():
+        return Trial(seed, trace=lambda line: print(line, file=sys.stderr)).run()
 
 
 def replay_line(seed: int) -> str:
@@ -100,16 +101,23 @@ def _tried(chunks: list[range], jobs: int) -> Iterator[Tally]:
 
 
 def _try(seeds: range) -> Tally:
-    _quiet()
     tally = Tally()
-    for seed in seeds:
-        tally.add(Trial(seed).run())
+    with _quiet():
+        for seed in seeds:
+            tally.add(Trial(seed).run())
     return tally
 
 
-def _quiet() -> None:
+@contextmanager
+def _quiet() -> Iterator[None]:
     # Damaged files are what this is about; each is not news.
-    logging.getLogger("thinwire").setLevel(logging.CRITICAL)
+    log = logging.getLogger("thinwire")
+    before = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
 
 
 def _tell(total: Tally, newest: Tally, count: int) -> None:

@@ -113,6 +113,8 @@ class Trial:
             self._live()
         except ViolationError as violation:
             result.violation = f"at {self.agenda.now:.3f} s: {violation}"
+        except Exception as error:  # whatever it is, its seed is what one needs to find it
+            result.violation = f"at {self.agenda.now:.3f} s: {type(error).__name__}: {error}"
         result.steps, result.versions, result.accepted = self.steps, self.commits, self.accepted
         result.reached, result.kills, result.faults = self.injector.reached, self.injector.kills, self.faults
         return result
