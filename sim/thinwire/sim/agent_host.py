@@ -117,12 +117,16 @@ class AgentHost:
             self._flipped = self._trial.flip(self.folder)
             self._just_flipped = True
 
+    def _set_aside(self, agent: Agent) -> bool:
+        # It may have died while it did so, and then finds nothing to complain of.
+        return agent.epoch == 0 and any(name.startswith("damaged") for name in self.folder.names())
+
     def _comes_back(self, agent: Agent) -> None:
         self._just_flipped = False
         if self._down_epoch < 0:
             return
         outbox = agent.core.outbox
-        if agent.store.restored.problem and self._flipped:
+        if self._flipped and (agent.store.restored.problem or self._set_aside(agent)):
             # What was set aside is abandoned, and given up when the device is told its new epoch.
             self._trial.faults["damage found by an agent"] += 1
             self._abandoned = (self._down_epoch, list(self._down))

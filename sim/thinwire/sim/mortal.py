@@ -73,7 +73,9 @@ class Agent(Device):
         if self.epoch != before:
             self.host.begins_anew(before)
         for effect in decided:
-            self._perform(effect)
+            # One of them may have been the end of this process.
+            if self.quit is None:
+                self._perform(effect)
         self._alarm.set()
 
     def _persist(self, effect: agent_effects.Persist | agent_effects.Flush) -> None:
