@@ -13,7 +13,8 @@ assert _spec.loader is not None
 mutants = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(mutants)
 
-MOST_SEEDS = 300
+# Some mistakes need a rare fault at the right moment; the first seed that finds the shyest of them is 305.
+MOST_SEEDS = 600
 
 
 @pytest.mark.slow
