@@ -8,6 +8,7 @@ The coordinator, the agents and the trainers are the product's own; what is simu
 from __future__ import annotations
 
 import random
+import zlib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -314,7 +315,10 @@ def _marked(folder: SimFolder) -> bool:
     for prefix in ("journal", "outbox"):
         copy.restore(folder.backup())
         mark = f"{prefix}.synced"
-        known = int.from_bytes(copy.read(mark, 0, 8), "little") if mark in copy.names() else 0
+        written = copy.read(mark, 0, 12) if mark in copy.names() else b""
+        # A power cut may have torn the mark itself, and then it says nothing.
+        whole = len(written) == 12 and zlib.crc32(written[:8]) == int.from_bytes(written[8:], "little")
+        known = int.from_bytes(written[:8], "little") if whole else 0
         if known < Log(copy, prefix).next - 1:
             return False
     return True
