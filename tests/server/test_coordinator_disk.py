@@ -18,8 +18,7 @@ from thinwire.common.disk import OsFolder
 from thinwire.common.errors import DiskError, SettingsError
 from thinwire.common.exits import Exit
 from thinwire.common.values import Hello, Plan, RefusalReason, Welcome
-from thinwire.server import coordinator as shell
-from thinwire.server import entries
+from thinwire.server import entries, safety
 from thinwire.server.admit import Admission
 from thinwire.server.audit import verify
 from thinwire.server.coordinator import Coordinator
@@ -43,7 +42,7 @@ def folder() -> SimFolder:
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """A full disk is looked at again at once."""
-    monkeypatch.setattr(shell, "ROOM_EVERY_S", 0.001)
+    monkeypatch.setattr(safety, "ROOM_EVERY_S", 0.001)
 
 
 def coordinator_on(folder: SimFolder) -> Coordinator:

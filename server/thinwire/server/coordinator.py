@@ -11,12 +11,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from typing import TypeVar
+from dataclasses import replace
 
 from thinwire.common.errors import DiskError, TaskError, ThinwireError
 from thinwire.common.values import Plan, Report, Verdict, Welcome
@@ -28,13 +26,11 @@ from thinwire.server.evaluator import Evaluator
 from thinwire.server.metrics import CoordinatorMetrics
 from thinwire.server.model import Commit
 from thinwire.server.plans import Plans
-from thinwire.server.recorder import Checkpoint, Decided, Recorder
+from thinwire.server.recorder import Decided, Recorder
+from thinwire.server.safety import Safety
 
 log = logging.getLogger("thinwire.server")
-T = TypeVar("T")
 
-# How often a full disk is looked at again.
-ROOM_EVERY_S = 2.0
 # Of what could not be written nobody is ever told.
 NEVER = Decided([], 1 << 63)
 
@@ -69,19 +65,12 @@ class Coordinator:
         self.open = state.phase != "starting"
         self.final = effects.Finished(model.version, state.reason) if state.phase == "finished" else None
         self.done = asyncio.Event()
-        self._failed = asyncio.Event()
-        self._failure: Exception | None = None
         self.started_at: float | None = None
         self.finished_at: float | None = None
         self._evaluator = evaluator
         self._thread = ThreadPoolExecutor(1, "core")
-        self._disk = ThreadPoolExecutor(1, "journal")
         self._order = asyncio.Lock()
-        self._room = asyncio.Event()
-        self._room.set()
-        self._unsafe: deque[_Waiting] = deque()
-        self._syncing: asyncio.Task[None] | None = None
-        self._checkpointing: asyncio.Task[None] | None = None
+        self.safety = Safety(recorder, metrics, self._perform, self._order, self._thread)
         self._snapshotting = asyncio.Lock()
         self._changed = asyncio.Event()
         self._under_way: set[asyncio.Task[list[effects.Effect]]] = set()
@@ -109,7 +98,7 @@ class Coordinator:
 
     async def _take_over(self, started: events.Started) -> None:
         """Have the core take the first event; on a full disk this waits until there is room."""
-        watching = asyncio.create_task(self._watch_disk(), name="watch disk")
+        watching = asyncio.create_task(self.safety.watch(), name="watch disk")
         taking = asyncio.create_task(self.submit(started), name="take over")
         try:
             done, _ = await asyncio.wait((watching, taking), return_when=asyncio.FIRST_COMPLETED)
@@ -126,7 +115,7 @@ class Coordinator:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._tick())
                 tasks.create_task(self._evaluate())
-                tasks.create_task(self._watch_disk())
+                tasks.create_task(self.safety.watch())
         except ExceptionGroup as group:  # noqa: F821  # the coordinator needs Python 3.11
             raise group.exceptions[0] from None
 
@@ -134,13 +123,8 @@ class Coordinator:
         """Make everything safe and let go of the journal; no event is taken any more."""
         async with self._order:
             # A commit that the core is at is written before; what comes after would be written by nobody.
-            self._fail(ClosedError("this coordinator is closed"))
-        with suppress(DiskError):
-            await self._in(self._disk, self.recorder.sync)
-        if self._checkpointing is not None:
-            await asyncio.gather(self._checkpointing, return_exceptions=True)
-        if self.recorder.journal is not None:
-            self.recorder.journal.close()
+            self.safety.fail(ClosedError("this coordinator is closed"))
+        await self.safety.close()
 
     async def submit(self, event: events.Event) -> list[effects.Effect]:
         """Have the core handle an event and carry out what it decides; the effects are returned too."""
@@ -150,23 +134,23 @@ class Coordinator:
         return await asyncio.shield(handling)
 
     async def _handle(self, event: events.Event) -> list[effects.Effect]:
-        await self._room.wait()
+        await self.safety.room.wait()
         async with self._order:
             decided = await self._decide(event)
-            waiting = self._await_safety(decided)
+            waiting = self.safety.wait(decided)
         self._changed.set()
         await waiting.carried_out
         return decided.effects
 
     async def _decide(self, event: events.Event) -> Decided:
-        if self._failure is not None:
+        if self.safety.failure is not None:
             return NEVER
         now = asyncio.get_running_loop().time()
         try:
-            return await self._in(self._thread, lambda: self._timed(event, now))
+            return await asyncio.get_running_loop().run_in_executor(self._thread, self._timed, event, now)
         except Exception as error:
             # Whatever it was, the core may know by now what its journal does not: another event would build on that.
-            self._fail(error)
+            self.safety.fail(error)
             return NEVER
 
     async def snapshot(self) -> PackedSnapshot:
@@ -177,7 +161,7 @@ class Coordinator:
             async with self._order:
                 model, through = self.core.model, self.core.ledger.published()
                 frozen = model.freeze()
-                waiting = self._await_safety(Decided([], self.recorder.last))
+                waiting = self.safety.wait(Decided([], self.recorder.last))
             made = await asyncio.to_thread(
                 PackedSnapshot.of, frozen, model.layout, model.buffer_layout, through
             )
@@ -309,90 +293,10 @@ class Coordinator:
         for session in self.sessions.values():
             session.wake.set()
 
-    # -- the disk ----------------------------------------------------------------------------------------------
-
-    def _await_safety(self, decided: Decided) -> _Waiting:
-        waiting = _Waiting(decided, asyncio.get_running_loop().create_future())
-        self._unsafe.append(waiting)
-        if self._failure is not None:
-            return waiting
-        if self.recorder.journal is None:
-            self._carry_out(decided.after)
-        elif self._syncing is None:
-            self._syncing = asyncio.create_task(self._sync(), name="sync")
-        if self.recorder.full and self._room.is_set():
-            self._room.clear()
-            log.error("%s; models are still served", self.held_back)
-        return waiting
-
-    async def _sync(self) -> None:
-        try:
-            upto = -1
-            while self._unsafe and not (self.recorder.full and self._unsafe[0].decided.after > upto >= 0):
-                began = time.perf_counter()
-                upto = await self._in(self._disk, self.recorder.sync)
-                self.metrics.sync.observe(time.perf_counter() - began)
-                self._carry_out(upto)
-                self._write_checkpoint()
-        except Exception as error:
-            self._fail(error)
-        finally:
-            self._syncing = None
-
-    def _fail(self, error: Exception) -> None:
-        # What was written is not known any more, and asking again would only hide it: nothing is told from here on, and
-        # `run` ends.
-        self._failure = self._failure or error
-        self._failed.set()
-
-    def _carry_out(self, upto: int) -> None:
-        while self._unsafe and self._unsafe[0].decided.after <= upto:
-            waiting = self._unsafe.popleft()
-            for effect in waiting.decided.effects:
-                self._perform(effect)
-            if not waiting.carried_out.done():
-                waiting.carried_out.set_result(None)
-
-    def _write_checkpoint(self) -> None:
-        due = self.recorder.take_checkpoint()
-        if due is not None and (self._checkpointing is None or self._checkpointing.done()):
-            self._checkpointing = asyncio.create_task(self._checkpoint(due), name="checkpoint")
-
-    async def _checkpoint(self, due: Checkpoint) -> None:
-        assert self.recorder.journal is not None
-        began = time.perf_counter()
-        try:
-            await asyncio.to_thread(self.recorder.journal.checkpoint, due.number, due.frozen, due.vectors)
-        except Exception as error:
-            log.error("no checkpoint, a restart will take longer: %s", error)
-        self.metrics.checkpoint.observe(time.perf_counter() - began)
-
-    async def _watch_disk(self) -> None:
-        while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(ROOM_EVERY_S):
-                    await self._failed.wait()
-            if self._failure is not None:
-                raise self._failure
-            if not self._room.is_set():
-                await self._try_again()
-
-    async def _try_again(self) -> None:
-        async with self._order:
-            try:
-                written = await self._in(self._thread, self.recorder.retry)
-            except DiskError as error:
-                self._fail(error)
-                return
-            if written:
-                log.info("state.dir has room again")
-                self._room.set()
-                self._await_safety(Decided([], self.recorder.last))
-
     @property
     def full(self) -> bool:
         """Whether the journal's disk is full, so that nothing new can be accepted."""
-        return not self._room.is_set()
+        return self.safety.full
 
     @property
     def held_back(self) -> str:
@@ -435,20 +339,9 @@ class Coordinator:
             log.info("evaluated", extra={"version": wanted.version, **metrics})
             await self.submit(events.Evaluated(wanted.version, metrics))
 
-    async def _in(self, thread: ThreadPoolExecutor, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(thread, work)
-
 
 class ClosedError(ThinwireError):
     """It was told to end."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Waiting:
-    """Decided, but not yet told."""
-
-    decided: Decided
-    carried_out: asyncio.Future[None]
 
 
 class Totals:
