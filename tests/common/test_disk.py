@@ -66,6 +66,15 @@ def test_a_folder_has_one_owner(tmp_path: Path) -> None:
         OsFolder(tmp_path)
 
 
+def test_a_folder_that_is_gone_is_an_error_of_the_disk(tmp_path: Path) -> None:
+    folder = OsFolder(tmp_path / "state", lock=False)
+    (tmp_path / "state").rmdir()
+    with pytest.raises(DiskError, match=r"cannot list .*/state: No such file or directory"):
+        folder.names()
+    with pytest.raises(DiskError, match=r"cannot look at .*/state: No such file or directory"):
+        folder.space()
+
+
 def test_half_a_replacement_is_swept_away(tmp_path: Path) -> None:
     first = OsFolder(tmp_path)
     first.replace("model", [b"old"])

@@ -35,7 +35,7 @@ async def test_an_agent_takes_80_mb_at_most_while_a_snapshot_of_50_streams_throu
     async with serving(model_of(*LARGE_SHAPE), settings_of(*LINE_TASK, *sizes)) as served:
         agent = processes.agent(served.address)
         await until(lambda: served.coordinator.core.model.version >= 1)
-        assert served.coordinator.totals.packed_down > 50e6
+        assert served.coordinator.figures.totals.packed_down > 50e6
         assert agent.memory_mb("VmHWM") <= SNAPSHOT_MB
 
 
@@ -54,7 +54,7 @@ async def test_a_trainer_that_is_killed_in_mid_step_is_restarted_and_training_go
         assert coordinator.sessions["device"] is session, "the agent's stream was never broken"
         assert agent.trainer() != first
         assert record.report.trainer_restarts == 1
-        assert coordinator.totals.rejected == 0
+        assert coordinator.figures.totals.rejected == 0
     assert "trainer ended (killed by SIGKILL, perhaps for memory)" in agent.written
 
 

@@ -43,12 +43,12 @@ async def test_an_agent_that_is_killed_in_mid_upload_goes_on_with_it(processes, 
                 agent = processes.agent(address)
             version = coordinator.core.model.version
             await until(lambda: coordinator.core.model.version >= version + 3)
-            uploaded, counted = link.bytes_up, coordinator.totals.packed_up
+            uploaded, counted = link.bytes_up, coordinator.figures.totals.packed_up
             row = coordinator.core.ledger.row("device")
             agent.kill()
         assert row.epoch == 1, "it was never taken for another device"
         assert row.contiguous == coordinator.core.roster.members["device"].accepted
-        assert coordinator.totals.rejected == 0
+        assert coordinator.figures.totals.rejected == 0
         # One upload may have been under way when the bytes were counted.
         underway = 1.1 * counted / row.contiguous
         repeated = uploaded - 1.02 * counted - underway
@@ -115,7 +115,7 @@ async def test_a_full_disk_is_waited_for(processes, until, small_disk: Path) -> 
         await until(lambda: "DEVICE_STORAGE is over" in agent.written)
         await until(lambda: coordinator.devices["device"].report.steps > steps)
         assert coordinator.core.ledger.row("device").epoch == 1
-        assert coordinator.totals.rejected == 0
+        assert coordinator.figures.totals.rejected == 0
         assert agent.alive
 
 

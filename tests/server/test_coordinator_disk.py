@@ -83,12 +83,12 @@ async def reached(condition: Any) -> None:
 async def test_with_a_full_disk_nothing_is_acknowledged_models_are_served_and_all_goes_on(folder: SimFolder) -> None:
     coordinator = await with_fleet(folder)
     running = asyncio.create_task(coordinator.run())
-    accepted, version = coordinator.totals.accepted, coordinator.commits.version
+    accepted, version = coordinator.figures.totals.accepted, coordinator.commits.version
     folder.full = True
     telling = [asyncio.create_task(coordinator.submit(delta("elm", seq))) for seq in (1, 2)]
     await reached(lambda: coordinator.full)
     assert not any(task.done() for task in telling)
-    assert (coordinator.totals.accepted, coordinator.commits.version) == (accepted, version)
+    assert (coordinator.figures.totals.accepted, coordinator.commits.version) == (accepted, version)
     # Who is behind gets the commit or the snapshot that is kept, and whoever comes anew is told why not.
     assert coordinator.commits.after(0) is not None
     assert (await coordinator.snapshot()).version == version
@@ -101,7 +101,7 @@ async def test_with_a_full_disk_nothing_is_acknowledged_models_are_served_and_al
 
     folder.full = False
     await asyncio.gather(*telling)
-    assert (coordinator.totals.accepted, coordinator.commits.version) == (accepted + 2, version + 1)
+    assert (coordinator.figures.totals.accepted, coordinator.commits.version) == (accepted + 2, version + 1)
     running.cancel()
     await coordinator.close()
     folder.crash(power=True)
@@ -127,7 +127,7 @@ async def test_after_an_error_of_the_disk_nothing_more_is_told_and_the_process_m
 ) -> None:
     coordinator = await with_fleet(folder)
     running = asyncio.create_task(coordinator.run())
-    accepted, journal = coordinator.totals.accepted, coordinator.recorder.journal
+    accepted, journal = coordinator.figures.totals.accepted, coordinator.recorder.journal
     assert journal is not None
     last = journal.last
     folder.fail(after=1 if at == "the sync" else 0)
@@ -136,7 +136,7 @@ async def test_after_an_error_of_the_disk_nothing_more_is_told_and_the_process_m
         await running
     await asyncio.sleep(0.01)
     assert not any(task.done() for task in telling)
-    assert coordinator.totals.accepted == accepted
+    assert coordinator.figures.totals.accepted == accepted
     assert at == "the sync" or journal.last == last, "after a write that failed nothing else is written"
     for task in telling:
         task.cancel()

@@ -57,7 +57,7 @@ async def snapshot_rows() -> list[Row]:
             # A version means that the trainer has its base, so the snapshot is through.
             await _until(lambda: served.coordinator.core.model.version >= 1)
             memory = memory_bytes(process.pid, "VmHWM")
-            packed = served.coordinator.totals.packed_down
+            packed = served.coordinator.figures.totals.packed_down
     source = f"the most while {packed / 1e6:.0f} MB stream through"
     return [at_most("transport", "agent during a snapshot", memory / 1e6, "MB", source, SNAPSHOT_TARGET_MB)]
 

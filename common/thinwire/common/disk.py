@@ -11,6 +11,7 @@ import fcntl
 import os
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -19,6 +20,14 @@ from thinwire.common.errors import DiskError, DiskFullError, SettingsError, Sync
 FULL = {errno.ENOSPC, errno.EDQUOT}
 LOCK = "lock"
 TEMPORARY = ".new"
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """Bytes of a disk: what can still be written, and all of them."""
+
+    free_bytes: int
+    total_bytes: int
 
 
 class File(Protocol):
@@ -43,10 +52,10 @@ class Folder(Protocol):
     """A flat folder of files, by name."""
 
     def names(self) -> list[str]:
-        """The files that are there, sorted."""
+        """The files that are there, sorted. Raise DiskError."""
 
     def size(self, name: str) -> int:
-        """Bytes in a file."""
+        """Bytes in a file. Raise DiskError."""
 
     def read(self, name: str, start: int = 0, length: int | None = None) -> bytes:
         """Bytes of a file, fewer where it ends; the caller bounds `length`. Raise DiskError."""
@@ -141,7 +150,10 @@ class OsFolder:
 
     def names(self) -> list[str]:
         """See Folder."""
-        listed = (entry.name for entry in os.scandir(self.path) if entry.is_file())
+        try:
+            listed = [entry.name for entry in os.scandir(self.path) if entry.is_file()]
+        except OSError as error:
+            raise _named(error, "list", self.path) from None
         return sorted(name for name in listed if name != LOCK and not name.endswith(TEMPORARY))
 
     def size(self, name: str) -> int:
@@ -206,10 +218,13 @@ class OsFolder:
             raise _named(error, "rename", self.path / name) from None
         self.sync_names()
 
-    def free_bytes(self) -> int:
-        """Bytes that can still be written."""
-        stat = os.statvfs(self.path)
-        return stat.f_bavail * stat.f_frsize
+    def space(self) -> Space:
+        """What there is room for; raise DiskError."""
+        try:
+            stat = os.statvfs(self.path)
+        except OSError as error:
+            raise _named(error, "look at", self.path) from None
+        return Space(stat.f_bavail * stat.f_frsize, stat.f_blocks * stat.f_frsize)
 
     def close(self) -> None:
         """Let another process have the folder."""

@@ -20,9 +20,9 @@ from thinwire.common.errors import DiskError, TaskError, ThinwireError
 from thinwire.common.values import Plan, Report, Verdict, Welcome
 from thinwire.server import effects, events, reception
 from thinwire.server.commits import CommitLog, PackedSnapshot
-from thinwire.server.conversation import Conversation, DeviceRecord, plausible
-from thinwire.server.density.policy import Group
+from thinwire.server.conversation import Conversation, plausible
 from thinwire.server.evaluator import Evaluator
+from thinwire.server.figures import Figures
 from thinwire.server.metrics import CoordinatorMetrics
 from thinwire.server.model import Commit
 from thinwire.server.plans import Plans
@@ -50,9 +50,8 @@ class Coordinator:
         self.recorder, self.core, self.welcome, self.metrics = recorder, recorder.core, welcome, metrics
         model, state = self.core.model, self.core.state
         self.plans = plans or Plans(welcome.plan)
-        self._groups: tuple[int, list[Group]] = (-1, [])
-        self.dense_bytes = 4 * (model.layout.size + model.buffer_layout.size)
-        self.commits = CommitLog(self.dense_bytes, model.version)
+        self.figures = Figures(self.core, self.plans, metrics)
+        self.commits = CommitLog(self.figures.dense_bytes, model.version)
         for commit in commits:
             self.commits.append(commit)
         kept = recorder.journal.kept() if recorder.journal else None
@@ -60,13 +59,10 @@ class Coordinator:
             self.commits.keep(kept)
         self.checksum = model.checksum
         self.sessions: dict[str, Conversation] = {}
-        self.devices = {name: DeviceRecord() for name in state.roster.members}
-        self.totals = Totals()
+        self.devices = self.figures.devices
         self.open = state.phase != "starting"
         self.final = effects.Finished(model.version, state.reason) if state.phase == "finished" else None
         self.done = asyncio.Event()
-        self.started_at: float | None = None
-        self.finished_at: float | None = None
         self._evaluator = evaluator
         self._thread = ThreadPoolExecutor(1, "core")
         self._order = asyncio.Lock()
@@ -76,24 +72,18 @@ class Coordinator:
         self._under_way: set[asyncio.Task[list[effects.Effect]]] = set()
         self._evaluations: asyncio.Queue[effects.Evaluate] = asyncio.Queue()
         metrics.connected.set_function(lambda: len(self.sessions))
-        metrics.known.set_function(lambda: len(self.devices))
         metrics.journal.set_function(lambda: recorder.last)
-        metrics.groups(self.groups)
-        metrics.overlap.set_function(lambda: self.overlap_ratio)
-        metrics.wire.labels("up").set_function(lambda: self.wire_bytes()[0])
-        metrics.wire.labels("down").set_function(lambda: self.wire_bytes()[1])
 
     async def start(self) -> None:
         """Take over the run under a new leader epoch; before any device is served."""
         leader_epoch = self.core.state.leader_epoch + 1
         self.welcome = replace(self.welcome, leader_epoch=leader_epoch)
         if self.open:
-            self.started_at = time.monotonic()
+            self.figures.begin()
         await self._take_over(events.Started(leader_epoch))
         self.metrics.version.set(self.core.model.version)
         if self.final is not None:
-            self.metrics.finished.set(1)
-            self.finished_at = time.monotonic()
+            self.figures.end()
             self.done.set()
 
     async def _take_over(self, started: events.Started) -> None:
@@ -183,48 +173,6 @@ class Coordinator:
         sent, received = record.wire_sent_bytes, record.wire_received_bytes
         self._tell(device, self.plans.report(device, possible, sent, received, now))
 
-    def count_down(self, packed_bytes: int) -> None:
-        """A commit or snapshot was sent whole to one device."""
-        self.totals.packed_down += packed_bytes
-        self.totals.dense_down += self.dense_bytes
-        self.metrics.carry("down", raw_bytes=self.dense_bytes, packed_bytes=packed_bytes)
-
-    def groups(self) -> list[Group]:
-        """Devices that share a density, as of the newest version."""
-        policy = self.core.state.density
-        if policy is None:
-            return [Group(self.plans.plan.density, len(self.core.roster.members))]
-        # Metrics ask for each group in turn.
-        version, groups = self._groups
-        if version != self.commits.version:
-            self._groups = self.commits.version, (groups := policy.groups)
-        return groups
-
-    @property
-    def density_down(self) -> float:
-        """Density of the next commit."""
-        policy = self.core.state.density
-        return policy.down if policy else self.core.rules.density_down
-
-    @property
-    def elapsed_s(self) -> float:
-        """Seconds of training so far; they end with it."""
-        if self.started_at is None:
-            return 0.0
-        return (self.finished_at or time.monotonic()) - self.started_at
-
-    @property
-    def overlap_ratio(self) -> float:
-        """Share of the transfer time, over all devices, in which their trainers computed."""
-        reports = [record.report for record in list(self.devices.values())]
-        transfer_s = sum(report.transfer_s for report in reports)
-        return sum(report.hidden_s for report in reports) / transfer_s if transfer_s else 0.0
-
-    def wire_bytes(self) -> tuple[int, int]:
-        """Bytes up and down on all devices' sockets, as they report them."""
-        records = list(self.devices.values())
-        return sum(r.wire_sent_bytes for r in records), sum(r.wire_received_bytes for r in records)
-
     # -- carrying out ------------------------------------------------------------------------------------------
 
     def _timed(self, event: events.Event, now: float) -> Decided:
@@ -242,7 +190,8 @@ class Coordinator:
             case effects.Settled():
                 self._settle(effect)
             case effects.Opened():
-                self.open, self.started_at = True, time.monotonic()
+                self.open = True
+                self.figures.begin()
                 log.info("training begins", extra={"devices": self.core.roster.live})
                 self._wake_all()
             case effects.Published():
@@ -250,8 +199,8 @@ class Coordinator:
             case effects.Evaluate():
                 self._evaluations.put_nowait(effect)
             case effects.Finished():
-                self.final, self.finished_at = effect, time.monotonic()
-                self.metrics.finished.set(1)
+                self.final = effect
+                self.figures.end()
                 log.info("training is over", extra={"version": effect.version, "reason": effect.reason})
                 self._wake_all()
                 self.done.set()
@@ -261,17 +210,10 @@ class Coordinator:
                 pass  # the session that asked answers its own device; the recorder has written
 
     def _settle(self, effect: effects.Settled) -> None:
-        self.metrics.settle(effect.outcome, repeated=effect.repeated)
+        self.figures.settle(effect)
         if effect.outcome.verdict is Verdict.ACCEPTED and not effect.repeated:
-            self.metrics.staleness.observe(effect.staleness)
-            self.metrics.carry("up", raw_bytes=self.dense_bytes, packed_bytes=effect.packed_bytes)
-            self.totals.accepted += 1
-            self.totals.staleness += effect.staleness
-            self.totals.packed_up += effect.packed_bytes
-            self.totals.dense_up += self.dense_bytes
             self._tell(effect.device, self.plans.settle(effect.device, effect.kept, effect.packed_bytes))
         elif not effect.repeated:
-            self.totals.rejected += 1
             log.warning("delta rejected", extra={"device": effect.device, "reason": effect.outcome.message})
         if session := self.sessions.get(effect.device):
             session.tell(reception.settled(effect.outcome, self.welcome.plan, self.core.model.version))
@@ -280,9 +222,7 @@ class Coordinator:
         commit = effect.commit
         self.commits.append(commit)
         self.checksum = commit.checksum
-        self.metrics.version.set(commit.version)
-        self.metrics.folded.observe(commit.folded)
-        self.metrics.delta_density.observe(commit.kept / self.core.model.layout.size)
+        self.figures.publish(commit)
         self._wake_all()
 
     def _tell(self, device: str, plan: Plan | None) -> None:
@@ -342,11 +282,3 @@ class Coordinator:
 
 class ClosedError(ThinwireError):
     """It was told to end."""
-
-
-class Totals:
-    """Counters of one training, for status answers."""
-
-    def __init__(self) -> None:
-        self.accepted = self.rejected = self.staleness = 0
-        self.packed_up = self.packed_down = self.dense_up = self.dense_down = 0

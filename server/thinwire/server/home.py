@@ -10,8 +10,8 @@ import re
 import shutil
 from pathlib import Path
 
-from thinwire.common.disk import OsFolder
-from thinwire.common.errors import SettingsError
+from thinwire.common.disk import OsFolder, Space
+from thinwire.common.errors import DiskError, SettingsError
 
 _RUN = re.compile(r"(\d{4,})-[0-9a-f]{8}")
 _HALF = ".new"
@@ -45,15 +45,18 @@ class Home:
         return OsFolder(self.path / f"{number:04d}-{lineage.hex()[:8]}{_HALF}", lock=False)
 
     def settle(self, folder: OsFolder) -> OsFolder:
-        """Make a folder that `begin` gave the newest run; what is in it must be durable."""
+        """Make a folder that `begin` gave the newest run; what is in it must be durable. Raise DiskError."""
         path = folder.path.with_name(folder.path.name.removesuffix(_HALF))
-        folder.path.rename(path)
+        try:
+            folder.path.rename(path)
+        except OSError as error:
+            raise DiskError(f"cannot rename {folder.path} to {path.name}: {error.strerror}") from None
         self._hold.sync_names()
         return OsFolder(path, lock=False)
 
-    def free_bytes(self) -> int:
-        """Bytes that can still be written here."""
-        return self._hold.free_bytes()
+    def space(self) -> Space:
+        """What there is room for here; raise DiskError."""
+        return self._hold.space()
 
     def close(self) -> None:
         """Let another process have the folder."""
@@ -61,12 +64,15 @@ class Home:
 
 
 def newest_run(path: Path) -> Path | None:
-    """The newest run below a state folder, or the folder itself when it is one."""
+    """The newest run below a state folder, or the folder itself when it is one. Raise DiskError."""
     if _RUN.fullmatch(path.name):
         return path
     if not path.is_dir():
         return None
-    runs = [entry for entry in path.iterdir() if entry.is_dir() and _RUN.fullmatch(entry.name)]
+    try:
+        runs = [entry for entry in path.iterdir() if entry.is_dir() and _RUN.fullmatch(entry.name)]
+    except OSError as error:
+        raise DiskError(f"cannot list {path}: {error.strerror}") from None
     return max(runs, key=lambda run: int(run.name.split("-")[0]), default=None)
 
 

@@ -28,7 +28,7 @@ class OperatorService(operator_pb2_grpc.OperatorServiceServicer):
     ) -> operator_pb2.GetStatusResponse:
         """How far the training is."""
         c = self._coordinator
-        up, down = c.wire_bytes()
+        up, down = c.figures.wire_bytes()
         # A device that has no acknowledgement yet has no delay, which is not a delay of 0.
         delayed = [record.report for record in list(c.devices.values()) if record.report.delay_p95]
         return operator_pb2.GetStatusResponse(
@@ -39,27 +39,27 @@ class OperatorService(operator_pb2_grpc.OperatorServiceServicer):
             version=c.commits.version,
             checksum=c.checksum,
             parameters=c.core.model.layout.size,
-            elapsed_s=c.elapsed_s,
+            elapsed_s=c.figures.elapsed_s,
             connected=len(c.sessions),
             known=len(c.devices),
-            accepted=c.totals.accepted,
-            rejected=c.totals.rejected,
+            accepted=c.figures.totals.accepted,
+            rejected=c.figures.totals.rejected,
             evaluated_version=max(0, c.core.state.evaluated_version),
             metrics=c.core.state.metrics,
             target_accuracy=self._target_accuracy,
-            packed_bytes_up=c.totals.packed_up,
-            packed_bytes_down=c.totals.packed_down,
+            packed_bytes_up=c.figures.totals.packed_up,
+            packed_bytes_down=c.figures.totals.packed_down,
             wire_bytes_up=up,
             wire_bytes_down=down,
-            dense_bytes_up=c.totals.dense_up,
-            dense_bytes_down=c.totals.dense_down,
-            overlap_ratio=c.overlap_ratio,
-            mean_staleness=c.totals.staleness / max(1, c.totals.accepted),
+            dense_bytes_up=c.figures.totals.dense_up,
+            dense_bytes_down=c.figures.totals.dense_down,
+            overlap_ratio=c.figures.overlap_ratio,
+            mean_staleness=c.figures.totals.staleness / max(1, c.figures.totals.accepted),
             delay_least=min((late.delay_least for late in delayed), default=0),
             delay_median=int(median([late.delay_median for late in delayed] or [0])),
             delay_p95=max((late.delay_p95 for late in delayed), default=0),
-            groups=[operator_pb2.DensityGroup(density=g.density, devices=g.devices) for g in c.groups()],
-            density_down=c.density_down,
+            groups=[operator_pb2.DensityGroup(density=g.density, devices=g.devices) for g in c.figures.groups()],
+            density_down=c.figures.density_down,
         )
 
     async def ListDevices(

@@ -236,7 +236,7 @@ class FleetService(session_pb2_grpc.FleetServiceServicer):
         await context.write(wire.response(due.word))
         if due.completed_bytes:
             coordinator.devices[session.device].version = session.feed.cursor or 0
-            coordinator.count_down(due.completed_bytes)
+            coordinator.figures.count_down(due.completed_bytes)
         return True
 
     # -- goodbye -----------------------------------------------------------------------------------------------
