@@ -3,10 +3,12 @@
 import asyncio
 import errno
 import hashlib
+import itertools
 import os
 import random
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,21 +16,24 @@ from typing import Any
 import pytest
 from journal_story import BUFFERS, LAYOUT, LINEAGE, SIZE, bits, blob, fresh_state, real_run, settings
 
-from thinwire.common.disk import OsFolder
+from thinwire.common.disk import OsFolder, Space
 from thinwire.common.errors import DiskError, SettingsError
 from thinwire.common.exits import Exit
-from thinwire.common.values import Hello, Plan, RefusalReason, Welcome
+from thinwire.common.values import DeltaChunk, DeltaHeader, Hello, Plan, RefusalReason, Sealed, Subscribe, Welcome
 from thinwire.server import entries, safety
+from thinwire.server import service as service_module
 from thinwire.server.admit import Admission
 from thinwire.server.audit import verify
 from thinwire.server.coordinator import Coordinator
 from thinwire.server.core import CoordinatorCore
 from thinwire.server.events import DeltaSealed, Greeted, Subscribed
+from thinwire.server.feed import Outgoing
 from thinwire.server.home import Home
 from thinwire.server.journal import Journal
 from thinwire.server.metrics import CoordinatorMetrics
 from thinwire.server.operator import OperatorService
 from thinwire.server.recorder import Recorder
+from thinwire.server.reserve import Reserve
 from thinwire.server.service import FleetService, RefusedError
 from thinwire.server.staging import Staging
 from thinwire.sim.disk import SimFolder
@@ -45,7 +50,16 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(safety, "ROOM_EVERY_S", 0.001)
 
 
-def coordinator_on(folder: SimFolder) -> Coordinator:
+NOBODY: Any = SimpleNamespace()
+
+
+def hello(device: str, unsettled: Sequence[Sealed] = ()) -> Hello:
+    """What a device says that knows all that it was told."""
+    through = max((sealed.seq for sealed in unsettled), default=2)
+    return Hello(device, lineage=LINEAGE, epoch=1, unsettled=tuple(unsettled), sealed_through=through)
+
+
+def coordinator_on(folder: SimFolder, space: Callable[[], Space] | None = None) -> Coordinator:
     journal = Journal(folder)
     if journal.empty:
         journal.begin(fresh_state())
@@ -53,12 +67,13 @@ def coordinator_on(folder: SimFolder) -> Coordinator:
     admission = Admission(layout=LAYOUT, buffer_layout=BUFFERS, max_kept=SIZE, max_bytes=2000, max_staleness=2)
     core = CoordinatorCore(settings(), found.state, admission)
     welcome = Welcome(LINEAGE, 0, "story", "{}", LAYOUT.hash, Plan(), 0)
-    return Coordinator(Recorder(core, journal), welcome, None, CoordinatorMetrics(), found.commits)
+    recorder, metrics = Recorder(core, journal), CoordinatorMetrics()
+    return Coordinator(recorder, welcome, None, metrics, found.commits, None, Reserve(0.1, 50), space)
 
 
-async def with_fleet(folder: SimFolder) -> Coordinator:
+async def with_fleet(folder: SimFolder, space: Callable[[], Space] | None = None) -> Coordinator:
     """One commit old, with one device whose snapshot is kept."""
-    coordinator = coordinator_on(folder)
+    coordinator = coordinator_on(folder, space)
     await coordinator.start()
     for device in ("oak", "elm"):
         await coordinator.submit(Greeted(device, 0))
@@ -86,18 +101,14 @@ async def test_with_a_full_disk_nothing_is_acknowledged_models_are_served_and_al
     accepted, version = coordinator.figures.totals.accepted, coordinator.commits.version
     folder.full = True
     telling = [asyncio.create_task(coordinator.submit(delta("elm", seq))) for seq in (1, 2)]
-    await reached(lambda: coordinator.full)
+    await reached(lambda: coordinator.safety.full)
     assert not any(task.done() for task in telling)
     assert (coordinator.figures.totals.accepted, coordinator.commits.version) == (accepted, version)
-    # Who is behind gets the commit or the snapshot that is kept, and whoever comes anew is told why not.
+    # Who is behind gets the commit or the snapshot that is kept.
     assert coordinator.commits.after(0) is not None
     assert (await coordinator.snapshot()).version == version
     status = await OperatorService(coordinator, 0.0).GetStatus(None, None)  # type: ignore[arg-type]
     assert "state.dir is full" in status.reason
-    context: Any = SimpleNamespace()
-    with pytest.raises(RefusedError) as refused:
-        await FleetService(coordinator, Staging(1000, 1000), max_devices=9, tls=False)._greet(Hello("ash"), context)
-    assert refused.value.refusal.reason is RefusalReason.DISK_FULL
 
     folder.full = False
     await asyncio.gather(*telling)
@@ -108,13 +119,79 @@ async def test_with_a_full_disk_nothing_is_acknowledged_models_are_served_and_al
     assert bits(Journal(folder).recover().state) == bits(coordinator.core.state)
 
 
+async def test_with_a_full_disk_a_known_device_comes_back_and_hears_what_is_safe_and_no_more(folder: SimFolder) -> None:
+    coordinator = await with_fleet(folder)
+    running = asyncio.create_task(coordinator.run())
+    service = FleetService(coordinator, Staging(1000, 1000), max_devices=9, tls=False)
+    folder.full = True
+    telling = [asyncio.create_task(coordinator.submit(delta("elm", 1)))]
+    await reached(lambda: coordinator.safety.full)
+    # Each may ask about what is safe and what is not: an outcome that a power cut would undo is not told.
+    asked = [Sealed(seq, delta("oak", seq).sha256) for seq in (1, 2)], [Sealed(1, delta("elm", 1).sha256)]
+    for device, unsettled in zip(("oak", "elm"), asked, strict=True):
+        session = await service._greet(hello(device, unsettled), NOBODY)
+        welcome = session.feed.next(coordinator.commits, open=True, final=None)
+        assert isinstance(welcome, Outgoing)
+        assert isinstance(welcome.word, Welcome)
+        assert [outcome.seq for outcome in welcome.word.outcomes] == ([1, 2] if device == "oak" else [])
+        await asyncio.wait_for(service._subscribe(session, Subscribe(has_base=True)), 10)
+    assert isinstance(session.feed.next(coordinator.commits, open=True, final=None), Outgoing), "the commit it missed"
+    for stranger in ("ash", "oak"):  # one that nobody knows, and one that has lost its store
+        with pytest.raises(RefusedError) as refused:
+            await service._greet(Hello(stranger), NOBODY)
+        assert (refused.value.refusal.reason, refused.value.refusal.fatal) == (RefusalReason.DISK_FULL, False)
+    await service._leave(session)
+    folder.full = False
+    await asyncio.gather(*telling)
+    await reached(lambda: coordinator.core.roster.live == 0)
+    running.cancel()
+    await coordinator.close()
+
+
+async def test_with_little_room_left_no_new_delta_is_begun_until_there_is_more(
+    folder: SimFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room, looks = [Space(5, 100)], itertools.count()
+
+    def space() -> Space:
+        next(looks)
+        return room[0]
+
+    coordinator = await with_fleet(folder, space)
+    running = asyncio.create_task(coordinator.run())
+    service = FleetService(coordinator, Staging(1000, 1000), max_devices=9, tls=False)
+    await reached(lambda: coordinator.safety.scarce)
+    assert "state.reserve" in coordinator.held_back
+    session = await service._greet(hello("oak"), NOBODY)
+    coming = delta("oak", 3)
+    header = DeltaHeader(len(coming.payload), coming.sha256, coming.buffer_bytes)
+    chunk = DeltaChunk(3, 0, coming.payload, header, end=True)
+    with monkeypatch.context() as patched:
+        patched.setattr(service_module, "HOLD_S", 0.01)
+        with pytest.raises(RefusedError, match=r"reserve.*safe on the device") as refused:
+            await service._take_chunk(session, chunk)
+    assert refused.value.refusal.retry_after_s > 0
+    with pytest.raises(RefusedError, match=r"state.reserve"):
+        await service._greet(Hello("ash"), NOBODY)
+    held = asyncio.create_task(service._take_chunk(session, chunk))
+    room[0] = Space(10, 100)  # just above what is kept, and not yet enough
+    seen = next(looks)
+    await reached(lambda: next(looks) > seen + 20)
+    assert not held.done()
+    room[0] = Space(12, 100)
+    await held
+    assert coordinator.core.ledger.next_seq("oak") == 4
+    running.cancel()
+    await coordinator.close()
+
+
 async def test_started_on_a_full_disk_it_waits_until_it_may_say_that_it_leads(folder: SimFolder) -> None:
     await (await with_fleet(folder)).close()
     folder.crash(power=False)
     folder.full = True
     later = coordinator_on(folder)
     starting = asyncio.create_task(later.start())
-    await reached(lambda: later.full)
+    await reached(lambda: later.safety.full)
     assert not starting.done()
     folder.full = False
     await starting

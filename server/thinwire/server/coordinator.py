@@ -11,22 +11,25 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 
+from thinwire.common.disk import Space
 from thinwire.common.errors import DiskError, TaskError, ThinwireError
 from thinwire.common.values import Plan, Report, Verdict, Welcome
 from thinwire.server import effects, events, reception
 from thinwire.server.commits import CommitLog, PackedSnapshot
 from thinwire.server.conversation import Conversation, plausible
+from thinwire.server.core import refused_for_room
 from thinwire.server.evaluator import Evaluator
 from thinwire.server.figures import Figures
 from thinwire.server.metrics import CoordinatorMetrics
 from thinwire.server.model import Commit
 from thinwire.server.plans import Plans
 from thinwire.server.recorder import Decided, Recorder
+from thinwire.server.reserve import Reserve
 from thinwire.server.safety import Safety
 
 log = logging.getLogger("thinwire.server")
@@ -46,6 +49,8 @@ class Coordinator:
         metrics: CoordinatorMetrics,
         commits: Iterable[Commit] = (),
         plans: Plans | None = None,
+        reserve: Reserve | None = None,
+        space: Callable[[], Space] | None = None,
     ) -> None:
         self.recorder, self.core, self.welcome, self.metrics = recorder, recorder.core, welcome, metrics
         model, state = self.core.model, self.core.state
@@ -66,7 +71,11 @@ class Coordinator:
         self._evaluator = evaluator
         self._thread = ThreadPoolExecutor(1, "core")
         self._order = asyncio.Lock()
-        self.safety = Safety(recorder, metrics, self._perform, self._order, self._thread)
+        self.safety = Safety(
+            recorder, metrics, self._perform, self._order, self._thread, reserve or Reserve(0.0, 0), space
+        )
+        self._presence: dict[str, events.Subscribed | events.Left] = {}
+        self._waiting_presence = asyncio.Event()
         self._snapshotting = asyncio.Lock()
         self._changed = asyncio.Event()
         self._under_way: set[asyncio.Task[list[effects.Effect]]] = set()
@@ -106,6 +115,7 @@ class Coordinator:
                 tasks.create_task(self._tick())
                 tasks.create_task(self._evaluate())
                 tasks.create_task(self.safety.watch())
+                tasks.create_task(self._note_presence())
         except ExceptionGroup as group:  # noqa: F821  # the coordinator needs Python 3.11
             raise group.exceptions[0] from None
 
@@ -117,7 +127,14 @@ class Coordinator:
         await self.safety.close()
 
     async def submit(self, event: events.Event) -> list[effects.Effect]:
-        """Have the core handle an event and carry out what it decides; the effects are returned too."""
+        """Have the core handle an event and carry out what it decides; the effects are returned too.
+
+        Who comes and goes while the disk is full is noted when there is room: nothing is decided until then.
+        """
+        if isinstance(event, events.Subscribed | events.Left) and (self.safety.full or event.device in self._presence):
+            self._presence[event.device] = event
+            self._waiting_presence.set()
+            return []
         handling = asyncio.create_task(self._handle(event), name=f"handle {type(event).__name__}")
         self._under_way.add(handling)
         handling.add_done_callback(self._under_way.discard)
@@ -142,6 +159,20 @@ class Coordinator:
             # Whatever it was, the core may know by now what its journal does not: another event would build on that.
             self.safety.fail(error)
             return NEVER
+
+    async def recall(self, event: events.Greeted) -> effects.Recognised | effects.Refused:
+        """Answer a device that greets while the disk is full: what is known and safe, and nothing new."""
+        async with self._order:
+            found = await asyncio.get_running_loop().run_in_executor(self._thread, self.recorder.recall, event)
+        return found if await self.safety.sync() else refused_for_room(event.device)
+
+    async def _note_presence(self) -> None:
+        while True:
+            await self._waiting_presence.wait()
+            await self.safety.room.wait()
+            self._waiting_presence.clear()
+            while self._presence and not self.safety.full:
+                await self.submit(self._presence.pop(next(iter(self._presence))))
 
     async def snapshot(self) -> PackedSnapshot:
         """A snapshot from which the log of commits goes on; a kept one if it still does."""
@@ -234,16 +265,9 @@ class Coordinator:
             session.wake.set()
 
     @property
-    def full(self) -> bool:
-        """Whether the journal's disk is full, so that nothing new can be accepted."""
-        return self.safety.full
-
-    @property
     def held_back(self) -> str:
         """Why no device can be served as it should be, in words; "" when all is well."""
-        if self.full:
-            return "state.dir is full: deltas wait until there is room"
-        return self.core.status() if self.core.set_back else ""
+        return self.safety.words or (self.core.status() if self.core.set_back else "")
 
     @property
     def status(self) -> str:

@@ -87,6 +87,12 @@ class Rules:
         return sums
 
 
+def refused_for_room(device: str) -> Refused:
+    """The answer to a device of which something would have to be written down."""
+    message = "the coordinator's disk is full, so it cannot take note of this device; come back later"
+    return Refused(device, message, RefusalReason.DISK_FULL)
+
+
 class CoordinatorCore:
     """One training run: roster, ledger, fold, model and the rules between them."""
 
@@ -135,6 +141,15 @@ class CoordinatorCore:
                 return self._judge(event) + self._commit_if_ready(now)
             case Tick():
                 return self._commit_if_ready(now)
+
+    def recall(self, event: Greeted) -> Recognised | Refused:
+        """Recognise a device without writing anything; one that is not known as it says is refused for now."""
+        known = recognise(event, self.ledger.row(event.device), self.model.version, self.state.leader_epoch)
+        if known is not Recognition.KNOWN:
+            return refused_for_room(event.device)
+        self._doubts.withdraw(event.device)
+        outcomes = self.ledger.recall(event.device, event.epoch, event.unsettled)
+        return self._recognised(event.device, event.epoch, outcomes)
 
     def share(self, device: str) -> float:
         """p_i: what a member's deltas count for, of 1."""

@@ -10,7 +10,7 @@ import re
 import shutil
 from pathlib import Path
 
-from thinwire.common.disk import OsFolder, Space
+from thinwire.common.disk import OsFolder
 from thinwire.common.errors import DiskError, SettingsError
 
 _RUN = re.compile(r"(\d{4,})-[0-9a-f]{8}")
@@ -53,10 +53,6 @@ class Home:
             raise DiskError(f"cannot rename {folder.path} to {path.name}: {error.strerror}") from None
         self._hold.sync_names()
         return OsFolder(path, lock=False)
-
-    def space(self) -> Space:
-        """What there is room for here; raise DiskError."""
-        return self._hold.space()
 
     def close(self) -> None:
         """Let another process have the folder."""

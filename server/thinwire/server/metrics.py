@@ -69,6 +69,7 @@ class CoordinatorMetrics:
             "thinwire_checkpoint_seconds", "Time to write a checkpoint and read it again.", SECONDS
         )
         self.journal = Gauge("thinwire_journal_entries", "Number of the journal's last entry.", registry=r)
+        self.free = Gauge("thinwire_state_free_bytes", "Room on the disk that holds the journal.", registry=r)
         self.evaluate = self._histogram("thinwire_evaluation_seconds", "Time to evaluate the model.", SECONDS)
         self.staleness = self._histogram(
             "thinwire_delta_staleness_versions", "Versions a delta was late.", STALENESS

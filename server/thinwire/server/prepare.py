@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from thinwire.common.disk import OsFolder
+from thinwire.common.disk import OsFolder, Space
 from thinwire.common.errors import SettingsError
 from thinwire.common.settings import CoordinatorSettings
 from thinwire.common.values import Welcome
@@ -21,6 +21,7 @@ from thinwire.server.metrics import CoordinatorMetrics
 from thinwire.server.model import Commit, GlobalModel
 from thinwire.server.plans import Plans
 from thinwire.server.recorder import Recorder
+from thinwire.server.reserve import Reserve
 from thinwire.server.service import task_params_json
 from thinwire.server.state import Identity, RunState
 from thinwire.server.training import admission_of, link_rules_of, plan_of, rules_of
@@ -85,7 +86,14 @@ def _coordinator(
     core = CoordinatorCore(rules_of(settings, evaluate=evaluator is not None), state, admission)
     welcome = _welcome(settings, state)
     plans = Plans.of(welcome.plan, link_rules_of(settings), state.model.layout.size)
-    return Coordinator(Recorder(core, journal), welcome, evaluator, CoordinatorMetrics(), commits, plans)
+    return Coordinator(
+        Recorder(core, journal), welcome, evaluator, CoordinatorMetrics(), commits, plans,
+        Reserve(settings.state.reserve, settings.state.keep), _space(journal),
+    )  # fmt: skip
+
+
+def _space(journal: Journal | None) -> Callable[[], Space] | None:
+    return journal.folder.space if journal and isinstance(journal.folder, OsFolder) else None
 
 
 def _welcome(settings: CoordinatorSettings, state: RunState) -> Welcome:

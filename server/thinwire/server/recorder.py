@@ -10,15 +10,16 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from thinwire.common.errors import DiskFullError
-from thinwire.server.core import CoordinatorCore
-from thinwire.server.effects import Effect, Published, Write
-from thinwire.server.events import Event
+from thinwire.server import entries
+from thinwire.server.core import CoordinatorCore, refused_for_room
+from thinwire.server.effects import Effect, Published, Recognised, Refused, Write
+from thinwire.server.events import Event, Greeted
 from thinwire.server.journal import Journal
 from thinwire.server.state import Frozen
 
@@ -66,6 +67,18 @@ class Recorder:
         if any(isinstance(effect, Published) for effect in effects) or (self.journal and self.journal.stormy):
             self._consider_checkpoint()
         return Decided([effect for effect in effects if not isinstance(effect, Write)], self.last)
+
+    def recall(self, event: Greeted) -> Recognised | Refused:
+        """What a device may be told while entries wait for room: of these it must not hear."""
+        held = [write.entry for write in self._held]
+        if any(isinstance(entry, entries.Greeted) and entry.device == event.device for entry in held):
+            return refused_for_room(event.device)
+        found = self.core.recall(event)
+        if isinstance(found, Refused):
+            return found
+        settled = (entry for entry in held if isinstance(entry, entries.Admitted | entries.Rejected))
+        unsafe = {entry.seq for entry in settled if entry.device == event.device}
+        return replace(found, outcomes=tuple(outcome for outcome in found.outcomes if outcome.seq not in unsafe))
 
     def retry(self) -> bool:
         """Append what waits; whether all of it is written."""

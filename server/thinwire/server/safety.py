@@ -1,8 +1,9 @@
 """Waiting for the disk: what was decided is carried out in order, each when all that was written before it is safe.
 
 Many decisions share one sync, in a thread of its own, so that a slow disk never stops the streams. On a full disk what
-was written waits in memory, nothing that depends on it is told, and no event is taken until there is room. After an
-error nothing is told any more: what the disk holds then, only a new start can know.
+was written waits in memory, nothing that depends on it is told, and no event is taken until there is room. On one that
+is nearly full all goes on, but nothing new should be begun. After an error nothing is told any more: what the disk
+holds then, only a new start can know.
 """
 
 from __future__ import annotations
@@ -17,15 +18,17 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
+from thinwire.common.disk import Space
 from thinwire.common.errors import DiskError
 from thinwire.server.effects import Effect
 from thinwire.server.metrics import CoordinatorMetrics
 from thinwire.server.recorder import Checkpoint, Decided, Recorder
+from thinwire.server.reserve import Reserve
 
 log = logging.getLogger("thinwire.server")
 T = TypeVar("T")
 
-# How often a full disk is looked at again.
+# How often the disk's room is looked at.
 ROOM_EVERY_S = 2.0
 
 
@@ -40,7 +43,7 @@ class Waiting:
 class Safety:
     """The line of effects that wait for one recorder's journal; `perform` carries one out.
 
-    `order` and `thread` are those in which the recorder takes events.
+    `order` and `thread` are those in which the recorder takes events; `space` says how full the journal's disk is.
     """
 
     def __init__(
@@ -50,22 +53,37 @@ class Safety:
         perform: Callable[[Effect], None],
         order: asyncio.Lock,
         thread: ThreadPoolExecutor,
+        reserve: Reserve,
+        space: Callable[[], Space] | None,
     ) -> None:
         self._recorder, self._metrics, self._perform = recorder, metrics, perform
-        self._order, self._thread = order, thread
+        self._order, self._thread, self._reserve, self._space = order, thread, reserve, space
         self._disk = ThreadPoolExecutor(1, "journal")
         self._line: deque[Waiting] = deque()
         self._syncing: asyncio.Task[None] | None = None
         self._checkpointing: asyncio.Task[None] | None = None
         self._failed = asyncio.Event()
         self.failure: Exception | None = None
-        self.room = asyncio.Event()
+        self.room, self.plenty = asyncio.Event(), asyncio.Event()
         self.room.set()
+        self.plenty.set()
 
     @property
     def full(self) -> bool:
-        """Whether the journal's disk is full, so that nothing new can be accepted."""
+        """Whether the journal's disk is full, so that no event is taken until `room`."""
         return not self.room.is_set()
+
+    @property
+    def scarce(self) -> bool:
+        """Whether nothing new should be begun until `plenty`."""
+        return not self.plenty.is_set()
+
+    @property
+    def words(self) -> str:
+        """What is the matter with the disk; "" when all is well."""
+        if self.full:
+            return "state.dir is full: no new delta and no new device is taken until there is room"
+        return self._reserve.words if self.scarce else ""
 
     def wait(self, decided: Decided) -> Waiting:
         """Put effects in line; in the order in which they were decided."""
@@ -79,7 +97,8 @@ class Safety:
             self._syncing = asyncio.create_task(self._sync(), name="sync")
         if self._recorder.full and self.room.is_set():
             self.room.clear()
-            log.error("state.dir is full: deltas wait until there is room; models are still served")
+            self.plenty.clear()
+            log.error("%s; models are still served", self.words)
         return waiting
 
     def fail(self, error: Exception) -> None:
@@ -91,8 +110,9 @@ class Safety:
         self._failed.set()
 
     async def watch(self) -> None:
-        """Look at a full disk again, until cancelled; raise what keeps the coordinator from going on."""
+        """Look at the disk every so often, until cancelled; raise what keeps the coordinator from going on."""
         while True:
+            await self._look()
             with suppress(TimeoutError):
                 async with asyncio.timeout(ROOM_EVERY_S):
                     await self._failed.wait()
@@ -100,6 +120,14 @@ class Safety:
                 raise self.failure
             if self.full:
                 await self._try_again()
+
+    async def sync(self) -> bool:
+        """Make what is written safe, out of line; whether it is."""
+        try:
+            await _in(self._disk, self._recorder.sync)
+        except DiskError as error:
+            self.fail(error)
+        return self.failure is None
 
     async def close(self) -> None:
         """Make everything safe and let go of the journal."""
@@ -147,6 +175,29 @@ class Safety:
             log.error("no checkpoint, a restart will take longer: %s", error)
         self._metrics.checkpoint.observe(time.perf_counter() - began)
 
+    async def _look(self) -> None:
+        if self._space is None:
+            return
+        try:
+            space = await _in(self._disk, self._space)
+        except DiskError as error:
+            # The next write says what is the matter; this only looks ahead.
+            log.warning("how full state.dir is cannot be told: %s", error)
+            return
+        self._metrics.free.set(space.free_bytes)
+        if self._reserve.look(space):
+            self._weigh()
+            if self._reserve.low:
+                log.error("%s; models are still served", self._reserve.words)
+            else:
+                log.info("the disk of state.dir has room again")
+
+    def _weigh(self) -> None:
+        if self.full or self._reserve.low:
+            self.plenty.clear()
+        else:
+            self.plenty.set()
+
     async def _try_again(self) -> None:
         async with self._order:
             try:
@@ -157,6 +208,7 @@ class Safety:
             if written:
                 log.info("state.dir has room again")
                 self.room.set()
+                self._weigh()
                 self.wait(Decided([], self._recorder.last))
 
 

@@ -33,6 +33,9 @@ NAME = re.compile(values.NAME_PATTERN, re.ASCII)
 # Whoever opens a stream and says nothing, or does not read why it is refused, must not hold its place for ever.
 # A device that cannot be recognised will not be a moment later either.
 UNRECOGNISED_S = 10.0
+# While the disk has no room, a device that comes with a delta hears for so long what it has missed, and comes back.
+HOLD_S = 20.0
+NO_ROOM_S = 120.0
 HELLO_S = 20.0
 REFUSAL_S = 5.0
 
@@ -90,7 +93,8 @@ class FleetService(session_pb2_grpc.FleetServiceServicer):
         recognised = await self._recognise(hello)
         if isinstance(recognised, effects.Refused):
             await self._coordinator.submit(events.Left(hello.device))
-            raise RefusedError(recognised.reason, recognised.message, retry_after_s=UNRECOGNISED_S)
+            later_s = NO_ROOM_S if recognised.reason is RefusalReason.DISK_FULL else UNRECOGNISED_S
+            raise RefusedError(recognised.reason, recognised.message, retry_after_s=later_s)
         assert isinstance(recognised, effects.Recognised)
         if recognised.lost:
             log.warning("a device starts anew", extra={"device": hello.device, "reason": recognised.lost})
@@ -98,8 +102,11 @@ class FleetService(session_pb2_grpc.FleetServiceServicer):
 
     async def _recognise(self, hello: values.Hello) -> effects.Effect:
         coordinator = self._coordinator
+        greeted = reception.greeted(hello, coordinator.welcome.lineage)
         try:
-            return (await coordinator.submit(reception.greeted(hello, coordinator.welcome.lineage)))[0]
+            if coordinator.safety.full:
+                return await coordinator.recall(greeted)
+            return (await coordinator.submit(greeted))[0]
         except asyncio.CancelledError:
             # Gone in mid-greeting; the stream that it fenced left this one to say that the device is gone.
             if hello.device not in coordinator.sessions:
@@ -134,9 +141,9 @@ class FleetService(session_pb2_grpc.FleetServiceServicer):
         if self._tls and hello.device not in _certified_names(context):
             message = f"device {hello.device!r} came with the certificate of {_certified_names(context)}"
             raise RefusedError(RefusalReason.IDENTITY_MISMATCH, message, fatal=True)
-        if self._coordinator.full:
-            message = "the coordinator's disk is full, so it cannot take note of anybody; deltas are safe on the device"
-            raise RefusedError(RefusalReason.DISK_FULL, message, retry_after_s=30)
+        safety = self._coordinator.safety
+        if safety.scarce and self._coordinator.core.ledger.row(hello.device) is None:
+            raise RefusedError(RefusalReason.DISK_FULL, safety.words, retry_after_s=NO_ROOM_S)
         sessions = self._coordinator.sessions
         if len(sessions) >= self._max_devices and hello.device not in sessions:
             raise RefusedError(RefusalReason.FULL, f"{len(sessions)} devices are connected", retry_after_s=60)
@@ -203,12 +210,24 @@ class FleetService(session_pb2_grpc.FleetServiceServicer):
             raise RefusedError(RefusalReason.BAD_REQUEST, "the device reads none of its answers")
 
     async def _take_chunk(self, session: Conversation, chunk: values.DeltaChunk) -> None:
+        if chunk.header is not None and self._coordinator.safety.scarce:
+            await self._hold()
         whole = self._staging.take(session.device, chunk)
         if whole is None:
             return
         for effect in await self._coordinator.submit(reception.sealed(session.device, session.epoch, whole)):
             if isinstance(effect, effects.Refused):
                 raise RefusedError(RefusalReason.BAD_REQUEST, effect.message)
+
+    async def _hold(self) -> None:
+        """Leave a new delta unread until there is room for it; raise RefusedError when that takes too long."""
+        safety = self._coordinator.safety
+        with suppress(TimeoutError):
+            async with asyncio.timeout(HOLD_S):
+                await safety.plenty.wait()
+                return
+        message = f"{safety.words or 'state.dir was full'}; the delta is safe on the device"
+        raise RefusedError(RefusalReason.DISK_FULL, message, retry_after_s=NO_ROOM_S)
 
     async def _subscribe(self, session: Conversation, wish: values.Subscribe) -> None:
         session.feed.subscribe(wish)
