@@ -43,6 +43,9 @@ from thinwire.server.model import DivergedError
 from thinwire.server.policy import BufferView, CommitPolicy
 from thinwire.server.state import RunState, fields_of
 
+# No message carries a longer text, and a checkpoint keeps one for each delta that was rejected of late.
+MOST_WORDS = 1024
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
@@ -268,7 +271,7 @@ class CoordinatorCore:
     def _reject(self, event: DeltaSealed, verdict: Rejected) -> list[Effect]:
         entry = entries.Rejected(
             device=event.device, epoch=event.epoch, seq=event.seq, sha256=event.sha256,
-            reason=verdict.reason, refund=verdict.refund, message=verdict.message,
+            reason=verdict.reason, refund=verdict.refund, message=verdict.message[:MOST_WORDS],
         )  # fmt: skip
         return [Write(entry), Settled(event.device, self.state.reject(entry), 0, len(event.payload))]
 

@@ -44,10 +44,9 @@ def recognise(event: Greeted, row: Row | None, version: int, leader_epoch: int) 
 
 def _conflicts(event: Greeted, row: Row) -> Recognition:
     for sealed in event.unsettled:
-        if sealed.seq <= row.contiguous:
-            kept = row.outcomes.get(sealed.seq)
-            if kept is None or kept[0] != sealed.sha256:
-                return Recognition.CONFLICT
+        kept = row.outcomes[sealed.seq][0] if sealed.seq in row.outcomes else None
+        if sealed.seq <= row.contiguous and kept != sealed.sha256:
+            return Recognition.CONFLICT
     return Recognition.KNOWN
 
 

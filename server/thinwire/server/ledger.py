@@ -6,15 +6,17 @@ one is repeated), or due now. The same number with other bytes is a conflict, ne
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from thinwire.common.settings.coordinator import MOST_WINDOW
 from thinwire.common.values import Outcome, Sealed
+from thinwire.server.outcomes import Outcomes, RejectedRow
 
 # An agent has at most its window unsettled; older outcomes are never asked for again.
 KEPT_OUTCOMES = MOST_WINDOW
+# Device, epoch, contiguous, published, then its outcomes as they are dumped.
+LedgerRow = tuple[str, int, int, int, bytes, list[RejectedRow]]
 
 
 @dataclass(slots=True)
@@ -24,7 +26,7 @@ class Row:
     epoch: int
     contiguous: int = 0  # every delta up to this number is settled
     published: int = 0  # of these, up to this number they were told so in a commit
-    outcomes: OrderedDict[int, tuple[bytes, Outcome]] = field(default_factory=OrderedDict)
+    outcomes: Outcomes = field(default_factory=lambda: Outcomes(KEPT_OUTCOMES))
 
 
 class LedgerError(ValueError):
@@ -71,10 +73,8 @@ class Ledger:
         row = self._rows[device]
         if outcome.seq != row.contiguous + 1:
             raise LedgerError(f"delta {outcome.seq} came, but {row.contiguous + 1} is next")
+        row.outcomes.add(sha256, outcome)
         row.contiguous = outcome.seq
-        row.outcomes[outcome.seq] = (sha256, outcome)
-        while len(row.outcomes) > KEPT_OUTCOMES:
-            row.outcomes.popitem(last=False)
 
     def next_seq(self, device: str) -> int:
         """The number that the device's next new delta must have."""
@@ -91,15 +91,15 @@ class Ledger:
         """(epoch, seq) of every device as of the last published version."""
         return {device: (row.epoch, row.published) for device, row in self._rows.items()}
 
-    def dump(self) -> list[tuple[str, int, int, int, list[tuple[bytes, Outcome]]]]:
-        """Every account: device, epoch, contiguous, published, (SHA-256, outcome) of the newest deltas."""
+    def dump(self) -> list[LedgerRow]:
+        """Every account."""
         return [
-            (device, row.epoch, row.contiguous, row.published, list(row.outcomes.values()))
+            (device, row.epoch, row.contiguous, row.published, *row.outcomes.dump())
             for device, row in self._rows.items()
         ]
 
-    def load(self, rows: Iterable[tuple[str, int, int, int, list[tuple[bytes, Outcome]]]]) -> None:
-        """Go on from what another ledger dumped."""
-        for device, epoch, contiguous, published, outcomes in rows:
-            kept = OrderedDict((outcome.seq, (sha256, outcome)) for sha256, outcome in outcomes)
-            self._rows[device] = Row(epoch, contiguous, published, kept)
+    def load(self, rows: Iterable[LedgerRow]) -> None:
+        """Go on from what another ledger dumped; raise ValueError when none can have."""
+        for device, epoch, contiguous, published, sha256s, rejected in rows:
+            row = self._rows[device] = Row(epoch, contiguous, published)
+            row.outcomes.load(contiguous, sha256s, rejected)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+# Device, examples, accepted, rejected.
+MemberRow = tuple[str, int, int, int]
+
 
 @dataclass(slots=True)
 class Member:
@@ -53,11 +56,11 @@ class Roster:
             return 1 / len(self.members)
         return max(1, self.members[device].examples) / self._weight
 
-    def dump(self) -> list[tuple[str, int, int, int]]:
-        """Every member: device, examples, accepted, rejected."""
+    def dump(self) -> list[MemberRow]:
+        """Every member."""
         return [(device, m.examples, m.accepted, m.rejected) for device, m in self.members.items()]
 
-    def load(self, rows: Iterable[tuple[str, int, int, int]]) -> None:
+    def load(self, rows: Iterable[MemberRow]) -> None:
         """Go on from what another roster dumped; nobody is back yet."""
         for device, examples, accepted, rejected in rows:
             self.enrol(device, examples)

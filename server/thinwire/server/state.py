@@ -26,10 +26,10 @@ from thinwire.server.admit import Admitted, reopen
 from thinwire.server.density import DeltaSeen, DensityPolicy, DensityRules, Dynamic
 from thinwire.server.fold import Fold, Statistics
 from thinwire.server.lateness import Lateness
-from thinwire.server.ledger import Ledger
+from thinwire.server.ledger import Ledger, LedgerRow
 from thinwire.server.model import Commit, GlobalModel, Mask
 from thinwire.server.outer import outer_of
-from thinwire.server.roster import Roster
+from thinwire.server.roster import MemberRow, Roster
 
 Vector = NDArray[np.float32]
 
@@ -61,8 +61,8 @@ class Frozen(msgspec.Struct, frozen=True, kw_only=True):
     metrics: dict[str, float]
     evaluated_version: int
     hits: int
-    members: list[tuple[str, int, int, int]]
-    ledger: list[tuple[str, int, int, int, list[tuple[bytes, Outcome]]]]
+    members: list[MemberRow]
+    ledger: list[LedgerRow]
     density_rules: dict[str, Any] = {}
     density: dict[str, Any] = {}
     vectors: list[tuple[str, int]] = []
