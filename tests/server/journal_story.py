@@ -56,8 +56,8 @@ class Run:
     """One process that serves a run: begun anew in an empty folder, or gone on with."""
 
     def __init__(
-        self, folder: Folder, *, checkpoint_bytes: int = 1 << 30, clip_norm: float = 0.0, keep_bytes: int = 1 << 30,
-        segment_bytes: int = 1 << 20, **rules: Any,
+        self, folder: Folder, *, checkpoint_bytes: int = 1 << 30, clip_norm: float = 0.0, norm_guard: float = 0.0,
+        keep_bytes: int = 1 << 30, segment_bytes: int = 1 << 20, **rules: Any,
     ) -> None:  # fmt: skip
         self.journal = Journal(
             folder, checkpoint_bytes=checkpoint_bytes, segment_bytes=segment_bytes, keep_bytes=keep_bytes
@@ -68,8 +68,9 @@ class Run:
         else:
             self.state = self.journal.recover().state
         admission = Admission(
-            layout=LAYOUT, buffer_layout=BUFFERS, max_kept=SIZE, max_bytes=2000, max_staleness=2, clip_norm=clip_norm
-        )
+            layout=LAYOUT, buffer_layout=BUFFERS, max_kept=SIZE, max_bytes=2000, max_staleness=2, clip_norm=clip_norm,
+            norm_guard=norm_guard,
+        )  # fmt: skip
         self.core = CoordinatorCore(settings(**rules), self.state, admission)
         self.recorder = Recorder(self.core, self.journal)
         self.happens(Started(self.state.leader_epoch + 1))
@@ -141,3 +142,4 @@ def _parts(state: RunState) -> Iterator[object]:
     density, sketches = state.density.dump() if state.density else ({}, {})
     yield [density, {name: vector.tobytes() for name, vector in sketches.items()}]
     yield [sorted(state.contributors), sorted(map(repr, state._masks)), state.roster.dump(), state.ledger.dump()]
+    yield state.norms.dump()

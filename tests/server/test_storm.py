@@ -16,8 +16,8 @@ def test_a_storm_without_any_commit_is_behind_a_checkpoint(monkeypatch: pytest.M
     monkeypatch.setattr(journal, "STORM_ENTRIES", 50)
     folder = SimFolder("coordinator", random.Random(0))
     run = Run(folder)
-    for _ in range(120):
-        run.happens(Greeted("restless", 0))
+    for number in range(120):
+        run.happens(Greeted(f"restless-{number % 40}", 0))
     folder.crash(power=True)
     found = Journal(folder).recover()
     assert bits(found.state) == bits(run.state)

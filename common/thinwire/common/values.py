@@ -31,6 +31,7 @@ class RejectReason(enum.IntEnum):
     TOO_STALE = 4
     BAD_VALUES = 5
     FINISHED = 6
+    OUTLIER = 7
 
 
 class RefusalReason(enum.IntEnum):
@@ -47,6 +48,7 @@ class RefusalReason(enum.IntEnum):
     SHUTTING_DOWN = 8
     STATE_REGRESSED = 9
     DISK_FULL = 10
+    RATE_LIMITED = 11
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,6 +67,8 @@ class _RejectReasonEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._E
     """"These values are not finite, or far larger than allowed." """
     REJECT_REASON_FINISHED: _RejectReason.ValueType  # 6
     """"The training is over." """
+    REJECT_REASON_OUTLIER: _RejectReason.ValueType  # 7
+    """"This is many times as long as what other devices send." """
 
 class RejectReason(_RejectReason, metaclass=_RejectReasonEnumTypeWrapper):
     """Why a delta was rejected."""
@@ -85,6 +87,8 @@ REJECT_REASON_BAD_VALUES: RejectReason.ValueType  # 5
 """"These values are not finite, or far larger than allowed." """
 REJECT_REASON_FINISHED: RejectReason.ValueType  # 6
 """"The training is over." """
+REJECT_REASON_OUTLIER: RejectReason.ValueType  # 7
+""""This is many times as long as what other devices send." """
 global___RejectReason = RejectReason
 
 class _RefusalReason:
@@ -115,6 +119,8 @@ class _RefusalReasonEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._
     """"You know of things that I do not: I was restored from an older backup, and an operator has to decide." """
     REFUSAL_REASON_DISK_FULL: _RefusalReason.ValueType  # 10
     """"I cannot write down what you send; keep it and come back later." """
+    REFUSAL_REASON_RATE_LIMITED: _RefusalReason.ValueType  # 11
+    """"You begin anew, or change what you say of yourself, too often; come back later." """
 
 class RefusalReason(_RefusalReason, metaclass=_RefusalReasonEnumTypeWrapper):
     """Why a stream was refused."""
@@ -141,6 +147,8 @@ REFUSAL_REASON_STATE_REGRESSED: RefusalReason.ValueType  # 9
 """"You know of things that I do not: I was restored from an older backup, and an operator has to decide." """
 REFUSAL_REASON_DISK_FULL: RefusalReason.ValueType  # 10
 """"I cannot write down what you send; keep it and come back later." """
+REFUSAL_REASON_RATE_LIMITED: RefusalReason.ValueType  # 11
+""""You begin anew, or change what you say of yourself, too often; come back later." """
 global___RefusalReason = RefusalReason
 
 @typing.final

@@ -26,6 +26,7 @@ class Admitted:
     index_K: NDArray[np.int64]
     value_K: Vector
     buffers_B: Vector | None
+    norm: float  # Euclidean, of all values, before `clip`
     clip: float = 1.0
     seed: int | None = None  # of the mask that its positions are
 
@@ -49,6 +50,7 @@ class Admission:
     max_bytes: int
     max_staleness: int
     clip_norm: float = 0.0
+    norm_guard: float = 0.0  # times what is usual; 0 is off
 
     def judge(self, payload: bytes, buffer_bytes: int, version: int) -> Admitted | Rejected:
         """Unpack a sealed delta against the model at `version`."""
@@ -61,9 +63,20 @@ class Admission:
             buffers_B = unpack_statistics(payload[split:], self.buffer_layout) if buffer_bytes else None
         except CodecError as error:
             return _rejection(error)
-        refused = self._refuse_base(delta.base, version) or self._refuse_norm(delta.value_K)
-        clip = self._clip(delta.value_K)
-        return refused or Admitted(delta.base, delta.index_K, delta.value_K, buffers_B, clip, delta.seed)
+        norm = _norm(delta.value_K)
+        refused = self._refuse_base(delta.base, version) or self._refuse_norm(norm)
+        clip = self.clip_norm / norm if 0 < self.clip_norm < norm else 1.0
+        return refused or Admitted(delta.base, delta.index_K, delta.value_K, buffers_B, norm, clip, delta.seed)
+
+    def refuse_outlier(self, norm: float, usual: float | None) -> Rejected | None:
+        """Hold a norm against what is usual among other devices, if that is known; see norms.py."""
+        if not self.norm_guard or usual is None or norm <= self.norm_guard * usual:
+            return None
+        message = (
+            f"norm {norm:g}, where other devices' longest deltas are about {usual:g};"
+            f" at most {self.norm_guard:g} times that is taken (aggregation.norm_guard)"
+        )
+        return Rejected(RejectReason.OUTLIER, message, refund=False)
 
     def _refuse_base(self, base: int, version: int) -> Rejected | None:
         if base > version:
@@ -74,17 +87,13 @@ class Admission:
             return Rejected(RejectReason.TOO_STALE, message, refund=True)
         return None
 
-    def _refuse_norm(self, value_K: Vector) -> Rejected | None:
+    def _refuse_norm(self, norm: float) -> Rejected | None:
         limit = REFUSED_CLIP_FACTOR * self.clip_norm
-        if self.clip_norm and (norm := _norm(value_K)) > limit:
+        if self.clip_norm and norm > limit:
             return Rejected(
                 RejectReason.BAD_VALUES, f"norm {norm:g}; at most {limit:g} is taken", refund=False
             )
         return None
-
-    def _clip(self, value_K: Vector) -> float:
-        norm = _norm(value_K) if self.clip_norm else 0.0
-        return self.clip_norm / norm if norm > self.clip_norm else 1.0
 
 
 def reopen(payload: bytes, buffer_bytes: int, layout: Layout, buffer_layout: Layout) -> Admitted:
@@ -92,7 +101,7 @@ def reopen(payload: bytes, buffer_bytes: int, layout: Layout, buffer_layout: Lay
     split = len(payload) - buffer_bytes
     delta = unpack(memoryview(payload)[:split], Limits(layout.hash, layout.size, layout.size, max_bytes=len(payload)))
     buffers_B = unpack_statistics(payload[split:], buffer_layout) if buffer_bytes else None
-    return Admitted(delta.base, delta.index_K, delta.value_K, buffers_B, seed=delta.seed)
+    return Admitted(delta.base, delta.index_K, delta.value_K, buffers_B, _norm(delta.value_K), seed=delta.seed)
 
 
 def _norm(value_K: Vector) -> float:

@@ -22,6 +22,7 @@ from thinwire.common.codec import ValueCode
 from thinwire.common.values import Outcome, RefusalReason, RejectReason
 from thinwire.server import entries
 from thinwire.server.admit import Admission, Admitted, Rejected
+from thinwire.server.allowance import Allowance
 from thinwire.server.density import DensityRules
 from thinwire.server.effects import (
     Effect,
@@ -103,6 +104,7 @@ class CoordinatorCore:
         self.rules, self.state, self.admission = rules, state, admission
         self.model, self.ledger, self.roster = state.model, state.ledger, state.roster
         self._doubts = Doubts()
+        self._allowance = Allowance()
         self._opened_at = self._now = 0.0
         self._evaluating = False
         self._rated: dict[str, float] = {}  # densities of the devices that are here, as they were told
@@ -205,10 +207,17 @@ class CoordinatorCore:
                 return self._begin_epoch(event.device, lost.value)
 
     def _begin_epoch(self, device: str, lost: str) -> list[Effect]:
+        if not self._allowance.take(device, self._now):
+            return [self._too_often(device, "begins anew")]
         row = self.ledger.row(device)
         greeted = entries.Greeted(device=device, epoch=row.epoch + 1 if row else 1, lost=lost)
         self.ledger.begin(device, greeted.epoch)
         return [Write(greeted), self._recognised(device, greeted.epoch, (), lost)]
+
+    def _too_often(self, device: str, deed: str) -> Refused:
+        wait_s = self._allowance.wait_s(device, self._now)
+        message = f"this device {deed} too often; it may again in {wait_s:.0f} s"
+        return Refused(device, message, RefusalReason.RATE_LIMITED)
 
     def _recognised(self, device: str, epoch: int, outcomes: tuple[Outcome, ...], lost: str = "") -> Recognised:
         density = self.state.density.density_of(device) if self.state.density else None
@@ -219,7 +228,11 @@ class CoordinatorCore:
     def _join(self, event: Subscribed) -> list[Effect]:
         member = self.roster.members.get(event.device)
         effects: list[Effect] = []
-        if member is None or member.examples != event.examples:
+        # A device that is new has been counted when it greeted.
+        changed = member is not None and member.examples != event.examples
+        if changed and not self._allowance.take(event.device, self._now):
+            return [self._too_often(event.device, "changes its number of examples")]
+        if member is None or changed:
             joined = entries.Joined(device=event.device, examples=event.examples)
             self.roster.enrol(event.device, event.examples)
             effects.append(Write(joined))
@@ -251,7 +264,10 @@ class CoordinatorCore:
     def _admit(self, event: DeltaSealed) -> Admitted | Rejected:
         if self.phase == "finished":
             return Rejected(RejectReason.FINISHED, f"the training is over: {self.state.reason}", refund=False)
-        return self.admission.judge(event.payload, event.buffer_bytes, self.model.version)
+        verdict = self.admission.judge(event.payload, event.buffer_bytes, self.model.version)
+        if isinstance(verdict, Rejected):
+            return verdict
+        return self.admission.refuse_outlier(verdict.norm, self.state.norms.usual(event.device)) or verdict
 
     def _settle(self, event: DeltaSealed, verdict: Admitted | Rejected) -> list[Effect]:
         if isinstance(verdict, Rejected):

@@ -34,10 +34,11 @@ class Outcomes:
         return bytes(self._sha256s[at : at + SHA_BYTES]), self._rejected.get(seq) or Outcome(seq, Verdict.ACCEPTED)
 
     def add(self, sha256: bytes, outcome: Outcome) -> None:
-        """Add the outcome of the next delta; raise ValueError when it is not the next."""
-        if len(sha256) != SHA_BYTES or (self._sha256s and outcome.seq != self._first + len(self)):
-            raise ValueError(f"outcome {outcome.seq} with a hash of {len(sha256)} bytes follows {len(self)} outcomes")
-        if not self._sha256s:
+        """Add the outcome of the newest delta; what does not lead up to it is forgotten."""
+        if len(sha256) != SHA_BYTES:
+            raise ValueError(f"a SHA-256 of {len(sha256)} bytes")
+        if outcome.seq != self._first + len(self):
+            self.clear()
             self._first = outcome.seq
         self._sha256s += sha256
         if outcome.verdict is Verdict.REJECTED:

@@ -231,7 +231,9 @@ class FleetService(session_pb2_grpc.FleetServiceServicer):
 
     async def _subscribe(self, session: Conversation, wish: values.Subscribe) -> None:
         session.feed.subscribe(wish)
-        await self._coordinator.submit(reception.subscribed(session.device, wish))
+        for effect in await self._coordinator.submit(reception.subscribed(session.device, wish)):
+            if isinstance(effect, effects.Refused):
+                raise RefusedError(effect.reason, effect.message, retry_after_s=UNRECOGNISED_S)
         session.wake.set()
 
     # -- speaking ----------------------------------------------------------------------------------------------

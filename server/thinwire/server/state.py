@@ -28,6 +28,7 @@ from thinwire.server.fold import Fold, Statistics
 from thinwire.server.lateness import Lateness
 from thinwire.server.ledger import Ledger, LedgerRow
 from thinwire.server.model import Commit, GlobalModel, Mask
+from thinwire.server.norms import Norms
 from thinwire.server.outer import outer_of
 from thinwire.server.roster import MemberRow, Roster
 
@@ -63,6 +64,7 @@ class Frozen(msgspec.Struct, frozen=True, kw_only=True):
     hits: int
     members: list[MemberRow]
     ledger: list[LedgerRow]
+    norms: list[tuple[str, float]] = []
     density_rules: dict[str, Any] = {}
     density: dict[str, Any] = {}
     vectors: list[tuple[str, int]] = []
@@ -73,7 +75,7 @@ class RunState:
 
     def __init__(self, identity: Identity, model: GlobalModel) -> None:
         self.identity, self.model = identity, model
-        self.ledger, self.roster = Ledger(), Roster()
+        self.ledger, self.roster, self.norms = Ledger(), Roster(), Norms()
         self.leader_epoch = 0
         self.phase = "starting"
         self.reason = ""
@@ -152,6 +154,7 @@ class RunState:
             self._statistics.add(delta.buffers_B, entry.share)
         self._masks.add(None if delta.seed is None else Mask(delta.seed, len(delta.index_K)))
         self.contributors.add(entry.device)
+        self.norms.see(entry.device, delta.norm)
         self.roster.members[entry.device].accepted += 1
         if self.density is not None:
             seen = DeltaSeen(entry.device, entry.share, delta.index_K, value_K, entry.loss, entry.energy)
@@ -242,7 +245,8 @@ class RunState:
             version=model.version, checksum=model.checksum, phase=self.phase, reason=self.reason,
             leader_epoch=self.leader_epoch, denominator=self._rules[0], outer=self._rules[1], metrics=self.metrics,
             evaluated_version=self.evaluated_version, hits=self.hits, members=self.roster.dump(),
-            ledger=self.ledger.dump(), density_rules=fields_of(self._density_rules), density=density,
+            ledger=self.ledger.dump(), norms=self.norms.dump(), density_rules=fields_of(self._density_rules),
+            density=density,
             vectors=[(name, len(vector)) for name, vector in vectors.items()],
         )  # fmt: skip
         return frozen, {name: vector.copy() for name, vector in vectors.items()}
@@ -261,6 +265,7 @@ class RunState:
         state.metrics, state.evaluated_version, state.hits = frozen.metrics, frozen.evaluated_version, frozen.hits
         state.roster.load(frozen.members)
         state.ledger.load(frozen.ledger)
+        state.norms.load(frozen.norms)
         state._rules = frozen.denominator, frozen.outer
         state._follow_rules()
         state._outer.load(_named(vectors, "outer."))

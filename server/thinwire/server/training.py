@@ -124,6 +124,7 @@ def admission_of(settings: CoordinatorSettings, layout: Layout, buffer_layout: L
         max_bytes=settings.limits.max_delta_bytes,
         max_staleness=settings.aggregation.max_staleness,
         clip_norm=settings.aggregation.clip_norm,
+        norm_guard=settings.aggregation.norm_guard,
     )
 
 
