@@ -1,14 +1,18 @@
 """A coordinator, a neighbour who means well, and whoever else the test brings; all over real gRPC on loopback.
 
 Whatever a stranger does, the neighbour's next delta must be accepted: `fleet` checks that when a test is over.
+
+Tests may import `grpc_line`: with pytest's importlib mode their own folder is not on the path.
 """
 
 import asyncio
 import inspect
 import logging
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import grpc.aio
 import pytest
@@ -25,6 +29,7 @@ from thinwire.server.evaluator import ModelDescription
 from thinwire.v1 import operator_pb2, operator_pb2_grpc
 
 PARAMETERS = 20_000
+sys.path.insert(0, str(Path(__file__).parent))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

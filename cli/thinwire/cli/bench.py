@@ -62,6 +62,30 @@ def simulate(quick: bool, out: Path | None, as_json: bool) -> None:
 
 
 @bench.command()
+@click.option("--quick", is_flag=True, help="One seed and fewer commits, for a first look.")
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder to leave a page with tables and plots in."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line: each run, then the sums.")
+def overlap(quick: bool, out: Path | None, as_json: bool) -> None:
+    """Real fleets on slow links: is a round trip of five rounds hidden, and does it cost accuracy?
+
+    \b
+    Example:
+      thinwire bench overlap --quick
+    """
+    from thinwire.bench import overlap as measured
+    from thinwire.bench import overlap_page as page
+
+    found = measured.run(quick)
+    if out is not None:
+        page.write(found, out, f"thinwire bench overlap{' --quick' if quick else ''}")
+    if as_json:
+        _print([traced.run for traced in found.runs], as_json)
+    _print(found.rows, as_json)
+
+
+@bench.command()
 @click.argument("task", default="watch")
 @click.option("--steps", type=click.IntRange(1), default=1200, show_default=True, help="Steps of the optimiser.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")

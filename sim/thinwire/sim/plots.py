@@ -134,6 +134,21 @@ def scaling(sizes: Sequence[int], speeds: Sequence[float], memory_MiB: Sequence[
     return _saved(figure, form)
 
 
+def curves(
+    title: str, x_label: str, y_label: str, named: Sequence[tuple[str, Sequence[tuple[float, float]]]], form: str
+) -> bytes:
+    """Any curves; those of one name have one colour, and one place in the legend."""
+    figure, axes = _canvas(Picture("", title, x_label, y_label, _bytes, _bytes))
+    names = list(dict.fromkeys(name for name, _ in named))
+    for number, (name, points) in enumerate(named):
+        first = name not in [before for before, _ in named[:number]]
+        colour = COLOURS[names.index(name) % len(COLOURS)]
+        label = _plain(name) if first else "_"  # the legend leaves out what begins so
+        axes.plot(*zip(*points, strict=True), color=colour, label=label, linewidth=1.3)
+    axes.legend(frameon=False, fontsize=9)
+    return _saved(figure, form)
+
+
 def _canvas(picture: Picture) -> tuple[Figure, Axes]:
     try:
         import matplotlib

@@ -1,0 +1,57 @@
+"""The page about overlap says what was measured, and a bar that was missed is called missed."""
+
+from pathlib import Path
+
+import pytest
+
+from thinwire.bench.linked import Run, Traced
+from thinwire.bench.overlap import LOCAL_STEPS, RATE_BPS, ROUNDS_AWAY, Measured, Size, summed
+from thinwire.bench.overlap_page import write
+from thinwire.common.link import LinkProfile
+
+SIZE = Size(seeds=3)
+AWAY_S = ROUNDS_AWAY * LOCAL_STEPS * SIZE.step_s
+
+
+def traced(
+    what: str, rtt_s: float, seed: int, *, wall: float = 1.1, wall_s: float = 30.0, busy: float = 0.99
+) -> Traced:
+    run = Run(
+        what=what, link=str(LinkProfile(rtt_s, RATE_BPS)), seed=seed, devices=4, local_steps=LOCAL_STEPS, step_ms=50.0,
+        commits=60, wall_s=wall_s, first_s=1.0, wall_over_compute=wall, between_over_compute=wall, busy_least=busy,
+        busy_median=busy, step_mean_ms=50.5, between_steps_ms=9.0, delay_steps=50, staleness=4.0, accuracy=0.8, equal=4,
+        load=1.0,
+    )  # fmt: skip
+    return Traced(run, ((1.0, 1.0), (2.0, 2.0)), ((1.0, 0.3), (2.0, 0.8)))
+
+
+def runs(far_walls: tuple[float, ...], far_s: tuple[float, ...]) -> list[Traced]:
+    found = []
+    for seed, (wall, slow_s) in enumerate(zip(far_walls, far_s, strict=True), 1):
+        found += [traced("overlap", 0.0, seed), traced("overlap", AWAY_S, seed, wall=wall)]
+        found += [traced("waits", 0.0, seed), traced("waits", AWAY_S, seed, wall=6.0, busy=0.17)]
+        found += [traced("accuracy", 0.0, seed, wall_s=20.0), traced("accuracy", SIZE.rtt_s, seed, wall_s=slow_s)]
+    return found
+
+
+def test_the_middle_seed_decides_and_its_range_is_told() -> None:
+    rows = {row.name: row for row in summed(runs((1.1, 1.2, 2.0), (30.0, 21.0, 18.0)), SIZE)}
+    far = rows["overlap, 2.5s,2mbit: wall / computing"]
+    assert (far.value, far.met) == (1.2, True)
+    assert far.reference.endswith("3 seeds: 1.1 to 2")
+    ratio = rows["600 ms against 0 ms"]
+    assert (ratio.value, ratio.met) == (pytest.approx(1.05), True)
+    assert rows["waits, 2.5s,2mbit: wall / computing"].met is None
+
+
+def test_a_missed_bar_is_on_the_page(tmp_path: Path) -> None:
+    found = runs((1.4, 1.4, 1.2), (23.0, 23.0, 20.0))
+    write(Measured(found, summed(found, SIZE), 0.5), tmp_path, "thinwire bench overlap")
+    page = (tmp_path / "overlap.md").read_text(encoding="utf-8")
+    lines = [line for line in page.splitlines() if "missed" in line]
+    assert [line.split("|")[1].strip() for line in lines] == [
+        "overlap, 2.5s,2mbit: wall / computing", "600 ms against 0 ms",
+    ]  # fmt: skip
+    for picture in ("overlap-commits.svg", "overlap-accuracy.svg"):
+        assert picture in page
+        assert (tmp_path / picture).read_bytes().startswith(b"<?xml")
