@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from thinwire.common.disk import Folder
 from thinwire.common.errors import DamagedError, SettingsError
 from thinwire.common.view import View
 from thinwire.server import checkpoint, entries
@@ -46,29 +47,42 @@ def look_back(source: Path, version: int) -> tuple[RunState, Undone]:
     Only what leads to that version must be sound, so this is a way out of a damaged journal, too.
     """
     with View(source) as folder:
-        journal = Journal(folder, salvage=True)
-        undone = _count(journal, source, version)
-        kept = {state.model.version: number for number, state in checkpoint.readable(folder)}
-        if not kept:
-            raise DamagedError(f"{source} has no checkpoint that can be read; restore it from a backup")
-        if not min(kept) <= version <= undone.newest:
-            raise SettingsError(
-                f"version {version} is not kept in {source}: versions {min(kept)} to {undone.newest} are"
-                + ("; raise state.keep to have more" if 0 <= version < min(kept) else "")
-            )
-        replay = Replay(journal, kept[max(held for held in kept if held <= version)])
-        for _ in replay.steps(version):
-            pass
-        if replay.state.model.version != version:
-            raise DamagedError(f"version {version} lies behind what is damaged: {undone.damage}")
-        return replay.state, undone
+        return look_back_in(folder, source, version)
+
+
+def look_back_in(folder: Folder, source: Path, version: int) -> tuple[RunState, Undone]:
+    """The same, of a folder that nobody else has open; `source` is what it is called."""
+    journal = Journal(folder, salvage=True)
+    undone = _count(journal, source, version)
+    kept = {state.model.version: number for number, state in checkpoint.readable(folder)}
+    if not kept:
+        raise DamagedError(f"{source} has no checkpoint that can be read; restore it from a backup")
+    if not min(kept) <= version <= undone.newest:
+        raise SettingsError(
+            f"version {version} is not kept in {source}: versions {min(kept)} to {undone.newest} are"
+            + ("; raise state.keep to have more" if 0 <= version < min(kept) else "")
+        )
+    replay = Replay(journal, kept[max(held for held in kept if held <= version)])
+    for _ in replay.steps(version):
+        pass
+    if replay.state.model.version != version:
+        raise DamagedError(f"version {version} lies behind what is damaged: {undone.damage}")
+    return replay.state, undone
 
 
 def roll_back(home: Home, state: RunState, undone: Undone) -> Path:
     """Begin the new lineage in this home, and give its folder; it is durable, and the newest run, on return."""
+    lineage = secrets.token_bytes(16)
+    half = home.begin(lineage)
+    begin_lineage(half, lineage, state, undone)
+    return home.settle(half).path
+
+
+def begin_lineage(folder: Folder, lineage: bytes, state: RunState, undone: Undone) -> None:
+    """Write down, in an empty folder, how the new lineage begins; it is durable on return."""
     old, vectors = state.freeze()
     identity = msgspec.structs.replace(
-        old.identity, lineage=secrets.token_bytes(16), parent=old.identity.lineage, parent_version=undone.version
+        old.identity, lineage=lineage, parent=old.identity.lineage, parent_version=undone.version
     )
     # A training that had come to its end goes on: that is what it is rolled back for.
     frozen = msgspec.structs.replace(
@@ -76,11 +90,9 @@ def roll_back(home: Home, state: RunState, undone: Undone) -> Path:
         phase="training" if old.phase == "finished" else old.phase, reason="",
         members=[(device, examples, 0, 0) for device, examples, *_ in old.members],
     )  # fmt: skip
-    half = home.begin(identity.lineage)
-    journal = Journal(half)
+    journal = Journal(folder)
     journal.begin(RunState.thaw(frozen, vectors))
     journal.close()
-    return home.settle(half).path
 
 
 def _count(journal: Journal, source: Path, version: int) -> Undone:

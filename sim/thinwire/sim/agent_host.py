@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from thinwire.client import effects as agent_effects
 from thinwire.client.store import Covered, Joined, Sealed, Settled, records
 from thinwire.common import frames
 from thinwire.common.errors import DiskError
+from thinwire.common.values import FromCoordinator, Refusal, RefusalReason, Welcome
+from thinwire.sim.book import EPOCHS, Identity, ViolationError
+from thinwire.sim.clock import Clock
 from thinwire.sim.disk import SimFolder
 from thinwire.sim.mortal import Agent, TokenTrainer
+from thinwire.sim.papers import Copy, Papers
 from thinwire.sim.scenario import Device as Description
 from thinwire.sim.stream import TroubledLine
 from thinwire.sim.tokens import Count, TokenLearner
 from thinwire.sim.trainer import Trainer
-from thinwire.sim.witness import ViolationError, unsealed
+from thinwire.sim.witness import unsealed
 from thinwire.trainer.replica import Replica
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ class AgentHost:
 
     It also keeps account, token by token, of what is nowhere but on the disk: `limbo` is what went down with a trainer
     or an agent; what a new trainer must get back of it is worked out from the records that were made, not asked for.
+    After its disk was set back the device is `vague` until it is welcomed: nobody knows yet what of it still counts.
     """
 
     def __init__(self, trial: Trial, number: int) -> None:
@@ -35,22 +38,21 @@ class AgentHost:
         self.name = f"device-{number}"
         self.agent: Agent | None = None
         self.witness, self.reach = trial.witness, trial.reach_of(self.name)
+        self.clock = Clock(trial.agenda)
         dice = trial.dice(f"{self.name} link")
         self.line = TroubledLine(trial.agenda, trial.trouble(dice), dice, lambda: trial.coordinator.up, lambda _: None)
         self.folder = SimFolder("agent", trial.dice(f"{self.name} disk"), self.reach)
         self._starts = 0
-        self._limbo_P = trial.nothing()
-        self._sealed_at: dict[int, int] = {}
-        self._changes: list[records.Sealed | records.Settled] = []
-        self._files: dict[int, tuple[Count, int, int]] = {}  # by generation: tokens, seals, refunds
-        self._adopted = self._safe = 0  # newest generations that the log names, and names for sure
-        self._joined = self._safe_epoch = 0
-        self._down: dict[int, bool] = {}
+        self._limbo_P = self._due_P = trial.nothing()
+        self._papers: dict[int, Papers] = {0: Papers()}  # by life
+        self._safe_life = self._life = 0  # the life that the disk is in for sure, and the one that may be on it, too
+        self._down: dict[int, bytes] = {}  # deltas that it held when it went down
+        self._down_life, self._down_kept = -1, 0
+        self._back: dict[int, bytes] = {}
+        self._vague = False
         self._restored: Trainer | None = None
-        self._due_P = trial.nothing()
-        self._down_epoch, self._down_kept = -1, 0
         self._flipped, self._just_flipped = "", False
-        self._abandoned: tuple[int, list[int]] | None = None
+        self._abandoned: tuple[int, dict[int, bytes]] | None = None
         kind = type("TrainerOfHost", (TokenTrainer,), {"host": self})
         self._kind = type(
             "AgentOfHost", (Agent,),
@@ -68,15 +70,16 @@ class AgentHost:
             return
         trial, self._starts = self._trial, self._starts + 1
         try:
-            self.agent = self._life()
+            self.agent = self._begin()
         except DiskError:
             self.folder.crash(power=False)
             trial.agenda.at(trial.agenda.now + 1.0, self.start)
             return
         self._comes_back(self.agent)
 
-    def _life(self) -> Agent:
+    def _begin(self) -> Agent:
         trial = self._trial
+        trial.another_clock(self.clock)
         description = Description(step_s=trial.step_s, joins_at=trial.agenda.now)
         agent: Agent = self._kind(
             trial.agenda, self.name, description, self.line, trial.coordinator,
@@ -95,6 +98,12 @@ class AgentHost:
         if self.agent is not None:
             self.agent.nap(until)
 
+    def leap(self, seconds: float) -> None:
+        """Its clock jumps."""
+        self.clock.leap(seconds)
+        if self.agent is not None:
+            self.agent.clock_leapt()
+
     def ends_itself(self) -> None:
         """The agent does not know any more what is on its disk."""
         self._trial.faults["agent ends itself"] += 1
@@ -102,88 +111,159 @@ class AgentHost:
 
     def crash(self, *, power: bool) -> None:
         """The agent is gone, and its trainer with it."""
-        agent = self.agent
-        if agent is not None:
-            agent._end_trainer()
-            agent.quit = agent_effects.Quit(0, "gone")
-            self._down = {delta.seq: True for delta in agent.core.outbox.pending()}
-            self._down_epoch, self._down_kept = agent.epoch, agent.core.outbox.kept_through
-            self._adopted, self._joined = self._safe, self._safe_epoch
-            self.agent = None
-            self.line.break_for(0.0, 0.0)
-        # As with the coordinator: one fault at a time.
+        self._goes_down()
+        # One fault at a time: what a power cut takes of the watermark must not make a flipped bit look like a torn end.
         self.folder.crash(power=power and not self._just_flipped)
         if not power and self._trial.flips(self.folder):
             self._flipped = self._trial.flip(self.folder)
-            self._just_flipped = True
+            self._just_flipped = bool(self._flipped)
+
+    def _goes_down(self) -> None:
+        agent = self.agent
+        if agent is None:
+            return
+        agent._end_trainer()
+        agent.quit = agent_effects.Quit(0, "gone")
+        self._down = {} if self._vague else self._held(agent)
+        self._down_life, self._down_kept = agent.life, agent.core.outbox.kept_through
+        for papers in self._papers.values():
+            papers.adopted = papers.safe
+        self._life = agent.life
+        self.agent = None
+        self.line.break_for(0.0, 0.0)
+
+    def _held(self, agent: Agent) -> dict[int, bytes]:
+        return {delta.seq: delta.header.sha256 for delta in agent.core.outbox.pending()}
 
     def _set_aside(self, agent: Agent) -> bool:
         # It may have died while it did so, and then finds nothing to complain of.
-        return agent.epoch == 0 and any(name.startswith("damaged") for name in self.folder.names())
+        return agent.life == 0 and any(name.startswith("damaged") for name in self.folder.names())
 
     def _comes_back(self, agent: Agent) -> None:
         self._just_flipped = False
-        if self._down_epoch < 0:
+        if self._down_life < 0:
             return
-        outbox = agent.core.outbox
         if self._flipped and (agent.store.restored.problem or self._set_aside(agent)):
             # What was set aside is abandoned, and given up when the device is told its new epoch.
             self._trial.faults["damage found by an agent"] += 1
-            self._abandoned = (self._down_epoch, list(self._down))
-            self._safe_epoch = self._joined = self._adopted = self._safe = 0
-            self._changes.clear()
-            self._files.clear()
+            self._abandoned = None if self._vague else (self._down_life, dict(self._down))
+            self._flipped, self._vague = "", False
+            self._safe_life = self._life = 0
+            self._papers[0] = Papers()
             return
-        if agent.epoch < self._safe_epoch:
-            raise ViolationError(f"{self.name} was in epoch {self._safe_epoch} and came back in {agent.epoch}")
-        if outbox.next_seq - 1 < self._down_kept:
-            raise ViolationError(f"{self.name}: seal {self._down_kept} was safe, but {outbox.next_seq - 1} is the last")
-        back = {delta.seq for delta in outbox.pending()}
-        for seq in self._down.keys() ^ back:
-            who = (self.name, self._down_epoch, seq)
-            if not self.witness.settled(who):
-                # A seal that was not safe is undone; so is an outcome, which will be heard of again.
-                self._limbo_P += self.witness.sealed[who] if seq in self._down else -self.witness.sealed[who]
-        self._changes = [
-            change for change in self._changes
+        if agent.life not in (self._safe_life, self._life):
+            raise ViolationError(f"{self.name} was in life {self._safe_life} and came back in {agent.life}")
+        self._back = self._held(agent)
+        if agent.life != self._down_life:
+            # What it had begun is not there, and what was before is.
+            self._settle_limbo(self._down, {})
+            self._vague = agent.life > 0
+        elif not self._vague:
+            self._comes_back_to(agent)
+        papers, outbox = self._papers[agent.life], agent.core.outbox
+        papers.changes = [
+            change for change in papers.changes
             if (change.seq < outbox.next_seq if isinstance(change, records.Sealed) else change.refund <= outbox.refunds)
         ]  # fmt: skip
+        self._safe_life = self._life = agent.life
+
+    def _comes_back_to(self, agent: Agent) -> None:
+        last = agent.core.outbox.next_seq - 1
+        if last < self._down_kept:
+            raise ViolationError(f"{self.name}: seal {self._down_kept} was safe, but {last} is the last")
+        self._settle_limbo(self._down, self._back)
+
+    def _settle_limbo(self, down: dict[int, bytes], back: dict[int, bytes]) -> None:
+        for seq in down.keys() ^ back.keys():
+            sha256 = down[seq] if seq in down else back[seq]
+            if self.witness.settled(self._who(seq, self._down_life), sha256):
+                continue
+            # A seal that was not safe is undone; so is an outcome, which will be heard of again.
+            if seq in down:
+                self._limbo_P = self._limbo_P + self.witness.sealed[sha256]
+            else:
+                self._takes_back(self.witness.sealed[sha256])
+
+    def _who(self, seq: int, life: int | None = None) -> Identity:
+        if life is None:
+            assert self.agent is not None
+            life = self.agent.life
+        return self.name, life, seq
+
+    # -- older disks -------------------------------------------------------------------------------------------
+
+    def copied(self) -> Copy | None:
+        """A copy of its disk, and of what is known of that."""
+        if self.agent is None or self._vague or self._just_flipped:
+            return None
+        papers = {life: papers.copy() for life, papers in self._papers.items()}
+        kept = self.agent.core.outbox.kept_through
+        return Copy(self.folder.backup(), papers, self._safe_life, self.agent.life, kept)
+
+    def put_back(self, copy: Copy) -> None:
+        """Another disk is in it, or its own as it once was; the agent must be down."""
+        self.folder.restore(copy.files)
+        self._papers = {life: papers.copy() for life, papers in copy.papers.items()}
+        for papers in self._papers.values():
+            papers.adopted = papers.safe
+        self._safe_life, self._life = copy.safe_life, copy.life
+        self._down, self._down_life, self._down_kept = {}, copy.life, copy.kept
+        self._flipped, self._just_flipped, self._abandoned, self._vague = "", False, None, True
+        self._limbo_P = self._due_P = self._trial.nothing()
+        self._restored = None
+        self.witness.cast_doubt(self.name)
+
+    def hears(self, word: FromCoordinator) -> None:
+        """The agent has taken in a word, and is in the life that it was in."""
+        agent = self.agent
+        if isinstance(word, Refusal) and word.reason is RefusalReason.STATE_REGRESSED:
+            self._trial.operator.told_of_doubts()
+        if agent is None or not (isinstance(word, Welcome) and agent.core.live):
+            return
+        if word.leader_epoch < agent.core.custody.leader_epoch:
+            raise ViolationError(f"{self.name} follows a coordinator that was led by another since")
+        if self._vague:
+            self._vague = False
+            for seq, sha256 in self._back.items():
+                if not self.witness.settled(self._who(seq), sha256):
+                    self.witness.claim(self.name, self.witness.sealed[sha256])
 
     # -- what the witness must know ----------------------------------------------------------------------------
 
+    @property
+    def papers(self) -> Papers:
+        """What is known of its disk in this life."""
+        return self._papers[self.agent.life if self.agent else self._down_life]
+
     def saves(self, frame: frames.SaveResidual, replica: Replica) -> None:
         """The trainer is about to write its residual down."""
-        self._files[frame.generation] = (unsealed(replica), replica.next_seq - 1, frame.refunds)
+        self.papers.files[frame.generation] = (unsealed(replica), replica.next_seq - 1, frame.refunds)
 
     def keeps(self, record: records.Record, body: bytes) -> None:
         """The agent is about to write this down."""
+        agent, papers = self.agent, self.papers
+        assert agent is not None
         match record:
             case Joined():
-                self._joined = record.epoch
+                self._life = agent.life
             case Sealed():
-                assert self.agent is not None
-                self.witness.seal(self.name, self.agent.epoch, record.seq, body)
-                self._changes.append(record)
+                self.witness.seal(record.sha256, body)
+                papers.seals[record.seq] = record.sha256
+                papers.changes.append(record)
             case Settled() if record.refund:
-                self._changes.append(record)
-                agent = self.agent
-                assert agent is not None
+                papers.changes.append(record)
                 if agent.core.seat.ready is None:
                     # Nobody is there to take it back: what comes next must.
-                    self._limbo_P += self.witness.sealed[self.name, agent.epoch, record.seq]
-            case Covered() if self._adopted or record.seals >= self._last_seal:
+                    self._limbo_P = self._limbo_P + self.witness.sealed[papers.seals[record.seq]]
+            case Covered() if papers.adopted or record.seals >= agent.core.outbox.next_seq - 1:
                 # Otherwise it is of no use: without an earlier file, no note was taken of what was sealed since.
-                self._adopted = record.generation
+                papers.adopted = record.generation
             case _:
                 pass
 
-    @property
-    def _last_seal(self) -> int:
-        return self.agent.core.outbox.next_seq - 1 if self.agent else 0
-
     def kept(self) -> None:
         """All that was written down is safe."""
-        self._safe, self._safe_epoch = self._adopted, self._joined
+        self.papers.safe, self._safe_life = self.papers.adopted, self._life
 
     def trainer_ends(self) -> None:
         """What the trainer held is nowhere now but on the disk, as far as it is there."""
@@ -192,57 +272,68 @@ class AgentHost:
             return  # one that was not given back everything has learned nothing yet
         assert isinstance(agent.trainer, TokenTrainer)
         replica = agent.trainer.last_words()
-        self._limbo_P += unsealed(replica)
-        outbox = {delta.seq for delta in agent.core.outbox.pending()}
-        for seq in replica.pending.keys() - outbox:
-            who = (self.name, agent.epoch, seq)
-            if not self.witness.settled(who):
-                self._limbo_P += self.witness.pending(replica, seq)
+        self._limbo_P = self._limbo_P + unsealed(replica)
+        for seq in replica.pending.keys() - self._held(agent).keys():
+            if not self.witness.settled(self._who(seq), self.papers.seals.get(seq)):
+                self._limbo_P = self._limbo_P + self.witness.pending(replica, seq)
 
-    def recovers(self, told: list[tuple[frames.ToTrainer, bytes]]) -> None:
-        """A new trainer is told what there is of the residual; the rest is forgotten."""
+    def recovers(self, told: list[tuple[frames.ToTrainer, bytes]], errors: int) -> None:
+        """A new trainer is told what there is of the residual; the rest is forgotten. `errors` of the disk came."""
         restore = next((frame for frame, _ in told if isinstance(frame, frames.Restore)), None)
         generation = int(restore.file.split("-")[1]) if restore is not None else 0
-        if generation < self._safe and not self._flipped and not self.folder.errors:
-            raise ViolationError(f"{self.name}: residual {self._safe} is safe, but {generation} is given back")
+        papers = self.papers
+        if errors or self._flipped == f"residual-{papers.safe}":
+            papers.unreadable.add(papers.safe)
+        if generation < papers.safe and papers.safe not in papers.unreadable:
+            raise ViolationError(f"{self.name}: residual {papers.safe} is safe, but {generation} is given back")
         due_P = self._due(generation)
-        if (due_P & ~self._limbo_P).any():
-            raise ViolationError(f"{self.name}: what the disk gives back was not lost: {due_P} of {self._limbo_P}")
-        self.witness.forget(self.name, self._limbo_P - due_P)
+        self._takes_back(due_P)
+        self.witness.forget(self.name, self._limbo_P)
         self._limbo_P, self._due_P = self._trial.nothing(), due_P
         assert self.agent is not None
         self._restored = self.agent.trainer
+
+    def _takes_back(self, due_P: Count) -> None:
+        found_P = due_P & self._limbo_P
+        self._limbo_P = self._limbo_P - found_P
+        if (due_P != found_P).any():
+            self.witness.claim(self.name, due_P - found_P)
 
     def restores_nothing(self) -> None:
         """The trainer could not read what it was to be given back."""
         self._limbo_P, self._restored = self._limbo_P + self._due_P, None
 
     def _due(self, generation: int) -> Count:
-        assert self.agent is not None
-        saved_P, seals, refunds = self._files.get(generation, (self._trial.nothing(), 0, 0))
+        papers = self.papers
+        saved_P, seals, refunds = papers.files.get(generation, (self._trial.nothing(), 0, 0))
         due_P = saved_P.copy()
-        for change in self._changes:
-            who = (self.name, self.agent.epoch, change.seq)
+        for change in papers.changes:
+            sha256 = papers.seals[change.seq]
             if isinstance(change, Sealed):
                 if change.seq > seals:
-                    due_P[self.witness.chosen[who]] = 0
+                    due_P[self.witness.chosen[sha256]] = 0
             elif change.refund > refunds:
-                due_P += self.witness.sealed[who]
+                due_P += self.witness.sealed[sha256]
         return due_P
 
     def begins_anew(self, before: int) -> None:
-        """The agent was given another epoch; nothing of the old one counts any more."""
+        """The agent was given another life; nothing of the old one counts any more."""
+        agent = self.agent
+        assert agent is not None
+        self._papers[agent.life] = Papers()
+        self._vague = False
         if before:
-            raise ViolationError(f"{self.name} was made to begin anew after epoch {before}")
-        if self._abandoned is None:
-            return
-        (epoch, seqs), self._abandoned = self._abandoned, None
-        for seq in seqs:
-            who = (self.name, epoch, seq)
-            if not self.witness.settled(who):
-                self._limbo_P += self.witness.sealed[who]
-        self.witness.forget(self.name, self._limbo_P)
-        self._limbo_P = self._trial.nothing()
+            if before // EPOCHS == agent.life // EPOCHS and not self._trial.operator.touched(self.name):
+                raise ViolationError(f"{self.name} was made to begin anew after life {before}")
+            self._limbo_P = self._due_P = self._trial.nothing()
+            self._restored = None
+            self.witness.cast_doubt(self.name)
+        elif self._abandoned is not None:
+            (life, held), self._abandoned = self._abandoned, None
+            self._down_life = life
+            self._settle_limbo(held, {})
+            self.witness.forget(self.name, self._limbo_P)
+            self._limbo_P = self._trial.nothing()
 
     # -- how it is ---------------------------------------------------------------------------------------------
 
@@ -255,16 +346,24 @@ class AgentHost:
 
     def settled(self) -> bool:
         """Whether the device is back in the training, and all that was born is settled."""
-        if self.agent is None or not self.agent.core.live:
+        agent = self.agent
+        if agent is None or not agent.core.live or not self.witness.accounted(self.name):
             return False
-        account = self.witness.accounts[self.name]
-        return np.array_equal(self.witness.gone(self.name) + account.forgotten_P, account.purse.born_P)
+        if not self.witness.accounts[self.name].void_P.any():
+            return True
+        trainer = agent.trainer
+        if trainer is None or trainer is not self._restored:
+            return False
+        return self.witness.nothing_left(self.name, agent.life, trainer.course.replica, self._held(agent))
 
     def audit(self) -> None:
         """Hold the device's books against what is there."""
-        agent, witness = self.agent, self.witness
+        agent = self.agent
         assert agent is not None
         assert agent.trainer is not None
-        outbox = [delta.seq for delta in agent.core.outbox.pending()]
-        held = {seq: witness.sealed[self.name, agent.epoch, seq] for seq in outbox}
-        witness.device(self.name, agent.epoch, agent.trainer.course.replica, held)
+        # One that is not welcome, or not yet, may know of what is void.
+        accepted = {delta.seq for delta in agent.core.outbox.pending() if delta.accepted and agent.core.live}
+        synced = agent.core.seat.base is not None
+        self.witness.device(
+            self.name, agent.life, agent.trainer.course.replica, self._held(agent), accepted, synced=synced
+        )

@@ -12,10 +12,12 @@ from thinwire.server.journal import Journal
 from thinwire.server.model import Commit
 from thinwire.server.recorder import Recorder
 from thinwire.server.staging import Staging
+from thinwire.sim.book import ViolationError
+from thinwire.sim.clock import Clock
 from thinwire.sim.disk import SimFolder
 from thinwire.sim.durable import Process
 from thinwire.sim.stream import Stream
-from thinwire.sim.witness import ViolationError, Witness
+from thinwire.sim.witness import Witness
 
 if TYPE_CHECKING:
     from thinwire.sim.trial import Trial
@@ -43,11 +45,32 @@ class CoordinatorHost:
 
     def __init__(self, trial: Trial) -> None:
         self._trial = trial
-        self.folder = SimFolder("coordinator", trial.dice("coordinator disk"), trial.reach_of("coordinator"))
+        self.clock = Clock(trial.agenda)
+        self._dice = trial.dice("coordinator disk")
+        self.folder = self.empty_folder()
         self.process: Process | None = None
         self.starts = 0
         self._whole: dict[str, bytes] | None = None
         self._gone = False
+
+    def empty_folder(self) -> SimFolder:
+        """A folder on the coordinator's disk."""
+        return SimFolder("coordinator", self._dice, self._trial.reach_of("coordinator"))
+
+    @property
+    def sound(self) -> bool:
+        """Whether no bit of its disk is flipped that it has not met yet."""
+        return self._whole is None
+
+    def put_back(self, folder: SimFolder) -> None:
+        """Another folder is in place of the one that was; the process must be down."""
+        self.folder, self._whole = folder, None
+
+    def leap(self, seconds: float) -> None:
+        """Its clock jumps."""
+        self.clock.leap(seconds)
+        if self.process is not None:
+            self.process.clock_leapt()
 
     @property
     def up(self) -> bool:
@@ -88,12 +111,15 @@ class CoordinatorHost:
 
     def _start(self) -> None:
         trial = self._trial
+        trial.another_clock(self.clock)
         journal = self._journal()
         if journal.empty:
             # A run that was never begun is begun again from nothing.
             for name in self.folder.names():
                 self.folder.remove(name)
             journal = self._journal()
+            # A run that a rollback or a backup left is never half begun.
+            assert len(trial.witness.lineages) == 1
             state = trial.first_state()
             journal.begin(state)
             commits: tuple[Commit, ...] = ()
@@ -119,7 +145,7 @@ class CoordinatorHost:
         self._gone = False
         process = Process(
             trial.agenda, recorder, welcome, staging, trial.reach_of("coordinator"), trial.sync_s, noted, performed,
-            self._fail, commits,
+            self._fail, commits, self.clock,
         )  # fmt: skip
         process.alive = not self._gone
         self.process = None if self._gone else process

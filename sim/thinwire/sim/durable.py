@@ -21,6 +21,7 @@ from thinwire.server.model import Commit
 from thinwire.server.recorder import Checkpoint, Decided, Recorder
 from thinwire.server.staging import Staging, StagingError
 from thinwire.sim.agenda import Agenda, Alarm
+from thinwire.sim.clock import Clock
 from thinwire.sim.stream import Stream
 
 Reach = Callable[[str], None]
@@ -58,6 +59,7 @@ class Process:
         performed: Callable[[effects.Effect], None],
         failed: Callable[[DiskError], None],
         commits: Iterable[Commit] = (),
+        clock: Clock | None = None,
     ) -> None:
         self.core: core.CoordinatorCore = recorder.core
         self.recorder, self.staging = recorder, staging
@@ -73,6 +75,7 @@ class Process:
         self.open = state.phase != "starting"
         self.final = effects.Finished(model.version, state.reason) if state.phase == "finished" else None
         self._agenda, self._reach, self._sync_s = agenda, reach, sync_s
+        self._clock = clock or Clock(agenda)
         self._noted, self._performed, self._failed = noted, performed, failed
         self._unsafe: deque[_Waiting] = deque()
         self._syncing = self._retrying = self._snapshotting = False
@@ -82,7 +85,11 @@ class Process:
         self.submit(events.Started(leader_epoch))
 
     def _deadline(self) -> float | None:
-        return self.core.deadline if self.alive else None
+        return self._clock.on_agenda(self.core.deadline) if self.alive else None
+
+    def clock_leapt(self) -> None:
+        """Look at the deadline again."""
+        self._alarm.set()
 
     def _tick(self) -> None:
         self.submit(events.Tick())
@@ -190,7 +197,7 @@ class Process:
             return []
         self._reach(f"coordinator.handle.{type(event).__name__}")
         try:
-            decided = self.recorder.handle(event, self._agenda.now)
+            decided = self.recorder.handle(event, self._clock.now(self.core.deadline))
         except DiskError as error:
             self._failed(error)
             return []

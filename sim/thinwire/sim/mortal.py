@@ -55,23 +55,32 @@ class Agent(Device):
     host: AgentHost
 
     @property
-    def epoch(self) -> int:
-        """The store epoch it is in."""
-        return self.core.custody.epoch
+    def life(self) -> int:
+        """The lineage and the store epoch that it is in."""
+        return self.host.witness.life(self.core.custody.lineage, self.core.custody.epoch)
+
+    def clock_leapt(self) -> None:
+        """Look at the deadline again."""
+        self._alarm.set()
+
+    def _deadline(self) -> float | None:
+        return self.host.clock.on_agenda(super()._deadline())
 
     def heard(self, call: Stream, word: FromCoordinator) -> None:  # type: ignore[override]
         """See Device."""
         self.host.reach(f"agent.hear.{type(word).__name__}")
-        self.host.witness.heard(self.name, self.epoch, word)
+        self.host.witness.heard(self.name, self.life, word)
         super().heard(call, word)  # type: ignore[arg-type]
 
     def _handle(self, event: agent_events.Event) -> None:
         if self.quit is not None:
             return
-        before = self.epoch
-        decided = self.core.handle(event, self._agenda.now)
-        if self.epoch != before:
+        before = self.life
+        decided = self.core.handle(event, self.host.clock.now(self.core.deadline))
+        if self.life != before:
             self.host.begins_anew(before)
+        elif isinstance(event, agent_events.Received):
+            self.host.hears(event.message)
         for effect in decided:
             # One of them may have been the end of this process.
             if self.quit is None:
@@ -98,6 +107,7 @@ class Agent(Device):
 
     def _recover(self) -> None:
         told: list[tuple[frames.ToTrainer, bytes]] = []
+        errors = self.host.folder.errors
         try:
             recovery = self.store.recover()
             for frame, body in recovery.told:
@@ -106,14 +116,14 @@ class Agent(Device):
         except DiskError:
             self.host.ends_itself()
             return
-        self.host.recovers(told)
+        self.host.recovers(told, self.host.folder.errors - errors)
         self._handle(agent_events.Recovered(recovery.forgotten_cuts, recovery.problem))
 
     def _say(self, effect: agent_effects.Send) -> None:
         self.host.reach(f"agent.say.{type(effect.message).__name__}")
         word = effect.message
         if isinstance(word, values.DeltaChunk) and word.header is not None:
-            self.host.witness.said(self.name, self.epoch, word.seq, word.header.sha256)
+            self.host.witness.said(self.name, self.life, word.seq, word.header.sha256)
         super()._say(effect)
 
     def _tell(self, frame: frames.ToTrainer, body: bytes) -> None:

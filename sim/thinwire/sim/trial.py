@@ -26,12 +26,15 @@ from thinwire.server.policy import Buffered, Sync
 from thinwire.server.state import Identity, RunState
 from thinwire.sim.agenda import Agenda
 from thinwire.sim.agent_host import AgentHost
+from thinwire.sim.book import ViolationError
+from thinwire.sim.clock import Clock, time_of_day
 from thinwire.sim.coordinator_host import CoordinatorHost
 from thinwire.sim.disk import Crash, SimFolder
 from thinwire.sim.injector import Injector
+from thinwire.sim.operator import Operator
 from thinwire.sim.stream import Trouble
 from thinwire.sim.tokens import Count, TokenLearner, purses
-from thinwire.sim.witness import ViolationError, Witness
+from thinwire.sim.witness import Witness
 
 SIZE = 32
 TROUBLED_S = 6.0
@@ -39,6 +42,7 @@ CALM_S = 300.0
 A_STEP = 3
 LAST_BYTES = 150
 MOST_STEPS = 20_000
+A_DAY_S = 86_400.0
 
 
 @dataclass(slots=True)
@@ -99,7 +103,11 @@ class Trial:
         self._flip_rate = dice.choice((0.0, 0.6))
         self._flipped: list[SimFolder] = []
         self.calm = False
-        self.witness = Witness(self.layout, self.purses)
+        self._clock_dice = self.dice("clocks")
+        self._clocks_jump = self._clock_dice.random() < 0.3
+        self._day_s = 1.8e9
+        self.witness = Witness(self.layout, self.purses, self.dice("lineage").randbytes(16))
+        self.operator = Operator(self, self.dice("operator"))
         self.coordinator = CoordinatorHost(self)
         self.agents = {f"device-{number}": AgentHost(self, number) for number in range(count)}
 
@@ -111,7 +119,8 @@ class Trial:
         """Trouble, then calm; what became of it."""
         result = Result(self.seed)
         try:
-            self._live()
+            with time_of_day(lambda: self.agenda.now + self._day_s):
+                self._live()
         except ViolationError as violation:
             result.violation = f"at {self.agenda.now:.3f} s: {violation}"
         except Exception as error:  # whatever it is, its seed is what one needs to find it
@@ -125,6 +134,9 @@ class Trial:
         for host in self.agents.values():
             self._do(host.start)
         self._plan_trouble(self.dice("trouble"))
+        self.operator.plan(TROUBLED_S)
+        if self._clocks_jump:
+            self._plan_leaps(self._clock_dice)
         self.agenda.at(TROUBLED_S, self._calm)
         while self._step(TROUBLED_S):
             pass
@@ -183,6 +195,22 @@ class Trial:
         else:
             self.agents[victim].crash(power=power)
             self.agenda.at(back, self.agents[victim].start)
+
+    def stop(self, victim: str) -> None:
+        """Somebody has work to do on a machine that is down; it comes back soon."""
+        host = self.coordinator if victim == "coordinator" else self.agents[victim]
+        if victim == "coordinator":
+            self.coordinator.crash(power=False)
+            for agent in self.agents.values():
+                agent.line.break_for(0.0, 0.0)
+        else:
+            self.agents[victim].crash(power=False)
+        self.agenda.at(self.agenda.now + 0.5, host.start)
+
+    def another_clock(self, clock: Clock) -> None:
+        """A machine is started: nobody knows what its clock says."""
+        if self._clocks_jump:
+            clock.leap(self._clock_dice.uniform(-1.0, 1.0) * A_DAY_S)
 
     def nothing(self) -> Count:
         """No token at all (P,)."""
@@ -260,6 +288,28 @@ class Trial:
         self.note(f"a bit of {folder.owner} {name} is flipped")
         return name
 
+    def _plan_leaps(self, dice: random.Random) -> None:
+        for _ in range(dice.choice((1, 3))):
+            host = dice.choice((self.coordinator, *self.agents.values()))
+            # No monotonic clock goes back in one life, but a broken one might a little.
+            seconds = dice.choice((1.0, 60.0, 3600.0, A_DAY_S, -0.5, -5.0, -30.0))
+            self.later(dice.uniform(0, TROUBLED_S), f"clock jumps {'ahead' if seconds > 0 else 'back'}",
+                partial(self._leap, host, seconds))
+
+    def _leap(self, host: CoordinatorHost | AgentHost, seconds: float) -> None:
+        host.leap(seconds)
+        # The time of day may be set to anything.
+        self._day_s += self._clock_dice.uniform(-30, 30) * A_DAY_S
+
+    def later(self, time: float, what: str, act: Callable[[], None]) -> None:
+        """Do something in the time of trouble, and count it under a name."""
+        self._at(time, what, act) if what else self.agenda.at(time, act)
+
+    def tell(self, what: str, counted: str = "") -> None:
+        """A fault has come."""
+        self.faults[counted or what] += 1
+        self.note(what)
+
     def _at(self, time: float, what: str, act: Callable[[], None]) -> None:
         def strike() -> None:
             self.faults[what] += 1
@@ -300,7 +350,7 @@ class Trial:
         """A run that nobody has taken part in yet."""
         learner = TokenLearner(next(iter(self.purses.values())))
         model = GlobalModel(self.layout, self._buffers, learner.weights_P, learner.read_buffers())
-        return RunState(Identity(lineage=self.dice("lineage").randbytes(16), task="simulated"), model)
+        return RunState(Identity(lineage=self.witness.lineages[0], task="simulated"), model)
 
     def trouble(self, dice: random.Random) -> Trouble:
         """What kind of link a device has."""

@@ -9,13 +9,15 @@ that it demands, at every moment (see GUARANTEES.md for the promises):
     M6  what a journal says is what the process that wrote it had, bit for bit
     M7  versions, leader epochs and store epochs only grow; a published version stays as it is
 
-`forgotten` is what was held in memory when a process died less what its disk must give back, never the remainder.
+`forgotten` is what was held in memory when a process died less what its disk must give back, never the remainder. Where
+a disk was set back, what its device held may be there or not (`void`), and still never twice; what must hold of the
+coordinator's journal is what holds of the one that survives.
 """
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import msgspec
 import numpy as np
@@ -27,58 +29,83 @@ from thinwire.common.values import CommitChunk, FromCoordinator, FromDevice, Out
 from thinwire.server import entries
 from thinwire.server.state import RunState
 from thinwire.sim import memo
+from thinwire.sim.book import EPOCHS, Book, Identity, Sums, ViolationError, Written
 from thinwire.sim.tokens import Count, Purse, counted, doubled
 from thinwire.trainer.replica import Replica
-
-Identity = tuple[str, int, int]  # device, epoch, seq
-
-
-class ViolationError(AssertionError):
-    """A promise was broken."""
-
 
 @dataclass(slots=True)
 class Account:
     """What the witness knows of one device."""
 
     purse: Purse
-    epoch: int = 0
-    leader_epoch: int = 0
-    forgotten_P: Count = field(default_factory=lambda: np.zeros(0, np.int64))
-    version: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class _Written:
-    number: int
-    entry: entries.AnyEntry
-    token_P: Count | None
+    forgotten_P: Count
+    # Tokens of which nobody can say whether the device still has them: a disk was set back. They may be there or not.
+    void_P: Count
 
 
 class Witness:
     """Sees everything, from the first process on; `shares` are powers of two."""
 
-    def __init__(self, layout: Layout, purses: dict[str, Purse]) -> None:
+    def __init__(self, layout: Layout, purses: dict[str, Purse], lineage: bytes) -> None:
         self._layout = layout
         self._limits = Limits(layout.hash, layout.size, layout.size)
         self._none: Count = np.zeros(layout.size, np.int64)
-        self.accounts = {
-            name: Account(purse, forgotten_P=np.zeros(layout.size, np.int64)) for name, purse in purses.items()
-        }
-        self.sent: dict[Identity, bytes] = {}
-        self.sealed: dict[Identity, Count] = {}
-        self.chosen: dict[Identity, NDArray[np.int64]] = {}  # the coordinates, some of which may hold nothing
-        self.outcomes: dict[Identity, Outcome] = {}
-        self.published: dict[int, bytes] = {}
-        self.revealed_version = 0
-        self._journal: list[_Written] = []
-        self._digests: dict[int, bytes] = {}
-        self._accepted: dict[str, Count] = {}
-        self._dropped: dict[str, Count] = {}
-        self._included: dict[int, dict[str, Count]] = {}  # by version: of each device, what it holds
-        self._wanted_P = self._folded_P = np.zeros(layout.size)
-        self._settled: dict[Identity, entries.Admitted | entries.Rejected] = {}
+        self.accounts = {name: Account(purse, self._none.copy(), self._none.copy()) for name, purse in purses.items()}
+        self.sent: dict[Identity, set[bytes]] = {}
+        # By SHA-256, for where a disk was set back a number may come twice.
+        self.sealed: dict[bytes, Count] = {}
+        self.chosen: dict[bytes, NDArray[np.int64]] = {}  # the coordinates, some of which may hold nothing
+        self.lineages = [lineage]
+        self.book = Book.begin(Sums.none(layout.size))
+        self._set_back: set[str] = set()  # devices whose stores were: they may give a number to other bytes
+        self._versions: set[bytes] = set()  # every model that was ever published
         self.repeated = self.checked = 0
+
+    def life(self, lineage: bytes, epoch: int) -> int:
+        """A store epoch of a lineage; 0 for none."""
+        return self.lineages.index(lineage) * EPOCHS + epoch if epoch else 0
+
+    # -- what is set back --------------------------------------------------------------------------------------
+
+    def put_back(self, book: Book) -> None:
+        """The coordinator's disk is what it was when this book was copied: what came after it is void."""
+        self._turn_to(book.copy())
+
+    def rolled_back(self, version: int, lineage: bytes) -> None:
+        """An operator has begun a new lineage with the model as it was at a version."""
+        base = self.book.at(version)
+        base.folded_P = np.zeros(self._layout.size)
+        # What waited for the next version then is void, too.
+        base.accepted = dict(base.included.get(version, {}))
+        self.lineages.append(lineage)
+        base.generation = len(self.lineages) - 1
+        self._turn_to(Book.begin(base, version))
+
+    def _turn_to(self, book: Book) -> None:
+        before = {device: self.gone(device) for device in self.accounts}
+        self.book = book
+        for device, account in self.accounts.items():
+            after_P = self.gone(device)
+            account.void_P |= before[device] & ~after_P
+            fresh_P = after_P & ~before[device]
+            account.void_P &= ~fresh_P
+            account.forgotten_P &= ~fresh_P
+
+    def cast_doubt(self, device: str) -> None:
+        """A device's disk is not what it was, or it begins anew: what it held may be gone, and lost things be back."""
+        account = self.accounts[device]
+        account.void_P = account.purse.born_P & ~self.gone(device)
+        account.forgotten_P = self._none.copy()
+        self._set_back.add(device)
+
+    def claim(self, device: str, token_P: Count) -> None:
+        """A device has these tokens after all; raise ViolationError when it must not."""
+        account = self.accounts[device]
+        self._demand(
+            not doubled(token_P) and not (token_P & ~account.void_P).any(),
+            f"{device}: what an older disk gives back is in the model, or somewhere else",
+        )
+        account.void_P &= ~token_P
 
     # -- what the coordinator writes ---------------------------------------------------------------------------
 
@@ -86,172 +113,182 @@ class Witness:
         """An entry went into the journal."""
         token_P = None
         if isinstance(entry, entries.Admitted | entries.Rejected):
-            who = (entry.device, entry.epoch, entry.seq)
-            self._demand(who not in self._settled, f"delta {who} was settled twice")
-            token_P = self.sealed.get(who)
+            who = self.book.sums.identity(entry)
+            self._demand(who not in self.book.sums.settled, f"delta {who} was settled twice")
+            token_P = self.sealed.get(entry.sha256)
+            self._demand(entry.sha256 in self.sent.get(who, ()), f"delta {who} was settled, but never sent")
             if isinstance(entry, entries.Admitted):
                 token_P = self.tokens(body)
                 self._demand(
-                    self.sent.get(who) == hashlib.sha256(body).digest(), f"delta {who} was accepted, but never sent"
+                    entry.sha256 == hashlib.sha256(body).digest(), f"delta {who} was accepted with other bytes"
                 )
         elif isinstance(entry, entries.Committed):
-            self._demand(entry.version > self.revealed_version, f"version {entry.version} is made a second time")
-        self._journal.append(_Written(number, entry, token_P))
-        self._book(self._journal[-1])
-
-    def _book(self, written: _Written) -> None:
-        match written.entry:
-            case entries.Admitted() as entry:
-                self._settled[entry.device, entry.epoch, entry.seq] = entry
-                assert written.token_P is not None
-                self._accepted[entry.device] = self._accepted.get(entry.device, self._none) + written.token_P
-                self._folded_P = self._folded_P + entry.weight * written.token_P
-                self._demand(not doubled(self._accepted[entry.device]), f"{entry.device}: a token was accepted twice")
-            case entries.Rejected() as entry:
-                self._settled[entry.device, entry.epoch, entry.seq] = entry
-                if not entry.refund and written.token_P is not None:
-                    self._dropped[entry.device] = self._dropped.get(entry.device, self._none) + written.token_P
-            case entries.Committed() as entry:
-                self._included[entry.version] = dict(self._accepted)
-                self._wanted_P, self._folded_P = self._wanted_P + self._folded_P, np.zeros(self._layout.size)
-            case _:
-                pass
+            told = self.book.revealed_version
+            self._demand(entry.version > told, f"version {entry.version} is made a second time")
+        self.book.write(Written(number, entry, token_P))
 
     def decided(self, state: RunState, number: int) -> None:
         """The process that wrote up to this entry is in this state."""
-        self._digests[number] = digest(state)
+        self.book.digests[number] = digest(state)
+        self._versions.add(_version(state.model.version, state.model.weights_P))
 
     def recovered(self, state: RunState, last: int) -> None:
         """Another process took over, with entries up to `last`; what nobody was told of may be undone."""
-        lost = [written for written in self._journal if written.number > last]
-        self.undo(last)
-        for written in lost:
+        book = self.book
+        for written in book.undo(last):
             if isinstance(written.entry, entries.Admitted | entries.Rejected):
-                who = (written.entry.device, written.entry.epoch, written.entry.seq)
-                self._demand(who not in self.outcomes, f"the outcome of delta {who} was told, and is lost")
+                who = book.sums.identity(written.entry)
+                self._demand(who not in book.outcomes, f"the outcome of delta {who} was told, and is lost")
             elif isinstance(written.entry, entries.Committed):
                 version = written.entry.version
-                self._demand(version > self.revealed_version, f"version {version} was sent out, and is lost")
+                self._demand(version > book.revealed_version, f"version {version} was sent out, and is lost")
             elif isinstance(written.entry, entries.Led):
-                told = max(account.leader_epoch for account in self.accounts.values())
+                told = max(book.leaders.values(), default=0)
                 self._demand(written.entry.leader_epoch > told, "a leader epoch was told, and is lost")
-        if last in self._digests:
+        if last in book.digests:
             self.checked += 1
-            self._demand(self._digests[last] == digest(state), f"replay up to entry {last} is not what was there")
-        for number in [number for number in self._digests if number > last]:
-            del self._digests[number]
+            self._demand(book.digests[last] == digest(state), f"replay up to entry {last} is not what was there")
+        self._versions.add(_version(state.model.version, state.model.weights_P))
         self.model(state)
 
     def undo(self, last: int) -> None:
         """What was written after this entry is not there."""
-        if not self._journal or self._journal[-1].number <= last:
-            return
-        self._journal = [written for written in self._journal if written.number <= last]
-        for booked in (self._accepted, self._dropped, self._included, self._settled):
-            booked.clear()
-        self._wanted_P = self._folded_P = np.zeros(self._layout.size)
-        for written in self._journal:
-            self._book(written)
+        self.book.undo(last)
 
     def performed(self, version: int, payload: bytes) -> None:
         """A version was published."""
-        self._demand(self.published.setdefault(version, payload) == payload, f"version {version} became another")
+        known = self.book.published.setdefault(version, payload)
+        self._demand(known == payload, f"version {version} became another")
 
     def model(self, state: RunState) -> None:
         """Hold the model against the sum of what was accepted."""
         there_P = state.model.weights_P.astype(np.float64) + state.model.residual_P
-        self._demand(np.array_equal(self._wanted_P, there_P), "the model is not the sum of the deltas it includes")
+        wanted_P = self.book.sums.wanted_P
+        self._demand(np.array_equal(wanted_P, there_P), "the model is not the sum of the deltas it includes")
+        self._demand(
+            state.identity.lineage == self.lineages[self.book.sums.generation], "the training is of another lineage"
+        )
 
     # -- what is said ------------------------------------------------------------------------------------------
 
-    def said(self, device: str, epoch: int, seq: int, sha256: bytes) -> None:
+    def said(self, device: str, life: int, seq: int, sha256: bytes) -> None:
         """A device begins to send a delta."""
-        who = (device, epoch, seq)
-        self._demand(self.sent.setdefault(who, sha256) == sha256, f"delta {who} was sent with other bytes than before")
+        known = self.sent.setdefault((device, life, seq), {sha256})
+        if device in self._set_back:
+            known.add(sha256)
+        self._demand(sha256 in known, f"delta {(device, life, seq)} was sent with other bytes than before")
 
-    def heard(self, device: str, epoch: int, word: FromDevice | FromCoordinator) -> None:
-        """A word arrived at a device that is in this epoch."""
+    def heard(self, device: str, life: int, word: FromDevice | FromCoordinator) -> None:
+        """A word arrived at a device that is in this life."""
         match word:
             case Outcome():
-                self._outcome((device, epoch, word.seq), word)
+                self._outcome((device, life, word.seq), word)
             case Welcome():
-                account = self.accounts[device]
-                self._demand(word.epoch >= account.epoch, f"{device}: store epoch {word.epoch} after {account.epoch}")
-                self._demand(
-                    word.leader_epoch >= account.leader_epoch,
-                    f"{device}: leader epoch {word.leader_epoch} after {account.leader_epoch}",
-                )
-                account.epoch, account.leader_epoch = word.epoch, word.leader_epoch
-                for outcome in word.outcomes:
-                    self._outcome((device, word.epoch, outcome.seq), outcome)
+                self._welcome(device, word)
             case CommitChunk() | SnapshotChunk():
-                self.revealed_version = max(self.revealed_version, word.version)
+                self.book.revealed_version = max(self.book.revealed_version, word.version)
             case _:
                 pass
 
+    def _welcome(self, device: str, word: Welcome) -> None:
+        epochs, leaders = self.book.epochs, self.book.leaders
+        current = self.lineages[self.book.sums.generation]
+        self._demand(word.lineage == current, f"{device} is welcomed to a lineage that is no more")
+        for what, told, now in (("store", epochs, word.epoch), ("leader", leaders, word.leader_epoch)):
+            before = told.setdefault(device, now)
+            self._demand(now >= before, f"{device}: {what} epoch {now} after {before}")
+            told[device] = now
+        for outcome in word.outcomes:
+            self._outcome((device, self.life(word.lineage, word.epoch), outcome.seq), outcome)
+
     def _outcome(self, who: Identity, outcome: Outcome) -> None:
-        entry = self._settled.get(who)
+        entry, outcomes = self.book.sums.settled.get(who), self.book.outcomes
         self._demand(entry is not None, f"delta {who} has an outcome that is in no journal")
         accepted = isinstance(entry, entries.Admitted)
         self._demand(accepted == (outcome.verdict is Verdict.ACCEPTED), f"delta {who}: the journal says otherwise")
         plain = replace(outcome, message="")
-        self.repeated += who in self.outcomes
-        self._demand(self.outcomes.setdefault(who, plain) == plain, f"the outcome of delta {who} has changed")
+        self.repeated += who in outcomes
+        self._demand(outcomes.setdefault(who, plain) == plain, f"the outcome of delta {who} has changed")
 
     # -- what a device holds -----------------------------------------------------------------------------------
 
-    def seal(self, device: str, epoch: int, seq: int, payload: bytes) -> None:
+    def seal(self, sha256: bytes, payload: bytes) -> None:
         """A trainer has cut a delta; if it is never sent, another may take its number."""
-        self.sealed[device, epoch, seq] = self.tokens(payload)
-        self.chosen[device, epoch, seq] = memo.unpacked(payload, self._limits).index_K
+        self.sealed[sha256] = self.tokens(payload)
+        self.chosen[sha256] = memo.unpacked(payload, self._limits).index_K
 
-    def settled(self, who: Identity) -> bool:
+    def settled(self, who: Identity, sha256: bytes | None = None) -> bool:
         """Whether a delta is in the model, or dropped: no device counts it any more."""
-        entry = self._settled.get(who)
+        entry = self.book.sums.settled.get(who)
+        if entry is None or entry.sha256 != (sha256 or entry.sha256):
+            return False
         return isinstance(entry, entries.Admitted) or (isinstance(entry, entries.Rejected) and not entry.refund)
-
-    def refunded(self, who: Identity) -> bool:
-        """Whether a delta was rejected and goes back to its device."""
-        entry = self._settled.get(who)
-        return isinstance(entry, entries.Rejected) and entry.refund
 
     def gone(self, device: str) -> Count:
         """Tokens of a device that are in the model, or dropped for good."""
-        return self._accepted.get(device, self._none) + self._dropped.get(device, self._none)
-
-    def included(self, device: str, version: int) -> Count:
-        """Tokens of a device that are in a version, or waiting at the coordinator for the next to carry them."""
-        return self._included.get(version, {}).get(device, self._none)
+        return self.book.sums.gone(device)
 
     def forget(self, device: str, token_P: Count) -> None:
         """These tokens went down with a process, as they may."""
         self.accounts[device].forgotten_P += token_P
 
-    def device(self, device: str, epoch: int, replica: Replica, held: dict[int, Count]) -> None:
-        """Hold a device's books against what is there: its replica, and deltas in its outbox or on their way to it."""
+    def accounted(self, device: str) -> bool:
+        """Whether all of a device's tokens are in the model, or known to be lost."""
         account = self.accounts[device]
-        flying_P = np.zeros(self._layout.size, np.int64)
-        for seq in sorted(held.keys() | replica.pending.keys()):
-            if not self.settled((device, epoch, seq)):
-                flying_P += held[seq] if seq in held else self.pending(replica, seq)
+        return not (account.purse.born_P & ~(self.gone(device) + account.forgotten_P) & ~account.void_P).any()
+
+    def device(
+        self, device: str, life: int, replica: Replica, held: dict[int, bytes], accepted: set[int], *, synced: bool
+    ) -> None:
+        """Hold a device's books against what is there: its replica, and deltas (by SHA-256) in its outbox.
+
+        `accepted` are those of which the device knows that they are; `synced` unless it waits for a snapshot.
+        """
+        account, flying_P = self.accounts[device], self._flying(device, life, replica, held)
+        for seq in accepted:
+            entry = self.book.sums.settled.get((device, life, seq))
+            known = isinstance(entry, entries.Admitted)
+            self._demand(known, f"{device} goes on with delta {seq} as accepted, and no journal has it")
         own_P = unsealed(replica)
         there_P = self.gone(device) + account.forgotten_P + flying_P + own_P
-        if not np.array_equal(there_P, account.purse.born_P):
-            odd = int(np.flatnonzero(there_P != account.purse.born_P)[0])
+        missing_P = account.purse.born_P - there_P
+        if (missing_P < 0).any() or (missing_P & ~account.void_P).any():
+            odd = int(np.flatnonzero((missing_P < 0) | (missing_P & ~account.void_P != 0))[0])
             raise ViolationError(
                 f"{device}: coordinate {odd} has tokens {base4(account.purse.born_P[odd])}, but there are "
                 f"{base4(there_P[odd])}: {base4(self.gone(device)[odd])} gone, {base4(account.forgotten_P[odd])} "
                 f"forgotten, {base4(flying_P[odd])} sealed, {base4(own_P[odd])} unsent"
             )
         self._demand(not doubled(there_P), f"{device}: a token is there twice")
-        if replica.based:
+        self._demand(not doubled(account.forgotten_P), f"{device}: a token that was lost is there")
+        if replica.based and synced:
+            self._versioned(device, replica)
             self._own_work_once(device, replica, own_P)
+
+    def nothing_left(self, device: str, life: int, replica: Replica, held: dict[int, bytes]) -> bool:
+        """Whether nothing of what a device holds could still change the model."""
+        return not (self._flying(device, life, replica, held).any() or unsealed(replica).any())
+
+    def _flying(self, device: str, life: int, replica: Replica, held: dict[int, bytes]) -> Count:
+        flying_P = np.zeros(self._layout.size, np.int64)
+        for seq in sorted(held.keys() | replica.pending.keys()):
+            if not self.settled((device, life, seq), held.get(seq)):
+                flying_P += self.sealed[held[seq]] if seq in held else self.pending(replica, seq)
+        return flying_P
+
+    def _versioned(self, device: str, replica: Replica) -> None:
+        base = _version(replica.version, replica.base_P)
+        self._demand(base in self._versions, f"{device} trains on a version {replica.version} that never was")
 
     def _own_work_once(self, device: str, replica: Replica, own_P: Count) -> None:
         work_P = self.included(device, replica.version) + own_P
         for seq in replica.pending:
             work_P += self.pending(replica, seq)
         self._demand(not doubled(work_P), f"{device} trains on own work twice at version {replica.version}")
+
+    def included(self, device: str, version: int) -> Count:
+        """Tokens of a device that are in a version, or waiting at the coordinator for the next to carry them."""
+        return self.book.sums.included.get(version, {}).get(device, self._none)
 
     def pending(self, replica: Replica, seq: int) -> Count:
         """Tokens of a delta that a replica carries."""
@@ -290,6 +327,10 @@ def digest(state: RunState) -> bytes:
     )  # fmt: skip
     hashed.update(msgspec.msgpack.encode(rest))
     return hashed.digest()
+
+
+def _version(version: int, weights_P: NDArray[np.float32]) -> bytes:
+    return version.to_bytes(8, "little") + weights_P.tobytes()
 
 
 def base4(count: int) -> str:
