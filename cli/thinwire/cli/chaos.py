@@ -126,16 +126,17 @@ def goodput(rounds: int, as_json: bool) -> None:
 
 
 @chaos.command()
-@click.option("--seeds", type=click.IntRange(1), default=300, show_default=True, help="How many seeds to try.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="The first; with --trace the one.")
+@click.option("--seeds", type=click.IntRange(1), help="How many seeds to try: 300, or the one that --seed names.")
+@click.option("--seed", type=click.IntRange(0), help="The seed to try; with --seeds the first.  [default: 0]")
 @click.option("--jobs", type=click.IntRange(1, 256), default=1, show_default=True, help="Processes to share the work.")
 @click.option("--trace", is_flag=True, help="Try one seed, and tell every fault and death as it comes.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
-def simulate(seeds: int, seed: int, jobs: int, trace: bool, as_json: bool) -> int:
+def simulate(seeds: int | None, seed: int | None, jobs: int, trace: bool, as_json: bool) -> int:
     """Fleets in virtual time that die at every named point, their disks and links with them.
 
     Coordinator, agents and trainers are the product's own; each seed is one history, which is the same whenever it is
-    tried again. After the trouble comes calm, in which everything must settle.
+    tried again. After the trouble comes calm, in which everything must settle. A seed that fails is one line, which
+    ends with the command that tries it again.
 
     \b
     Examples:
@@ -146,22 +147,25 @@ def simulate(seeds: int, seed: int, jobs: int, trace: bool, as_json: bool) -> in
 
     from thinwire.common.exits import Exit
     from thinwire.sim import seeds as trials
+    from thinwire.sim.points import POINTS
 
     if trace:
         tally = trials.Tally()
-        tally.add(trials.trace(seed))
+        tally.add(trials.trace(seed or 0))
     else:
-        tally = trials.sweep(seed, seeds, jobs)
+        tally = trials.sweep(seed or 0, seeds or (300 if seed is None else 1), jobs)
     if as_json:
         click.echo(json.dumps(tally.to_json()))
     else:
         rows = [
             ("seeds", tally.seeds), ("steps", tally.steps), ("versions", tally.versions), ("deltas", tally.accepted),
-            *((f"killed at {point}", tally.kills[point]) for point in sorted(tally.reached)),
+            *((f"killed at {point}", tally.kills[point]) for point in sorted(POINTS, key=lambda p: tally.kills[p])),
             *((f"fault: {what}", count) for what, count in sorted(tally.faults.items())),
             ("violations", len(tally.failed)),
         ]  # fmt: skip
         tables.show(tables.Table(["what", "count"], [[what, str(count)] for what, count in rows]))
+        if tally.never_hit:
+            click.echo(f"never killed at: {', '.join(tally.never_hit)}")
     for failed, what in tally.failed:
-        click.echo(f"seed {failed}: {what}\n    {trials.replay_line(failed)}", err=True)
+        click.echo(trials.failure_line(failed, what), err=True)
     return Exit.TRAINING if tally.failed else Exit.OK

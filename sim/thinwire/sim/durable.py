@@ -186,6 +186,7 @@ class Process:
         self.submit(events.Left(session.feed.device))
 
     def _refuse(self, call: Stream, reason: RefusalReason, message: str) -> None:
+        self._reach("coordinator.say.Refusal")
         call.say_down(values.Refusal(reason, message, retry_after_s=1.0))
         call.refuse()
 

@@ -12,22 +12,37 @@ OFTEN = 30
 
 
 class Injector:
-    """Decides at each named point whether the process that reaches it dies there; counts both."""
+    """Decides at each named point whether the process that reaches it dies there; counts both.
 
-    def __init__(self, dice: random.Random, rate: float) -> None:
-        self._dice, self._rate = dice, rate
+    Each trial has one point, its `aim`, at which somebody dies if it is reached at all: chance alone never comes to some.
+    """
+
+    def __init__(self, dice: random.Random, rate: float, aim: str = "", *, rare: bool = False) -> None:
+        self._dice, self._rate, self.aim = dice, rate, aim
+        self._aim_at = 1 if rare or dice.random() < 0.5 else dice.randrange(1, 8)
         self._deadly: dict[str, int] = {}
         self.reached: Counter[str] = Counter()
         self.kills: Counter[str] = Counter()
         self.armed = True
 
+    def also_at(self, point: str, visit: int) -> None:
+        """Somebody dies at this visit of this point, whatever chance says."""
+        self._deadly[point] = visit
+
     def reach(self, point: str) -> None:
         """Raise Crash, or go on."""
         self.reached[point] += 1
-        if self.armed and self.reached[point] == self._deadly_visit(point):
+        if self._hits(point) or (self.armed and self.reached[point] == self._deadly_visit(point)):
             self.kills[point] += 1
             self._deadly[point] = self.reached[point] + self._next()
             raise Crash(point)
+
+    def _hits(self, point: str) -> bool:
+        # Also when all else is calm: some are reached no sooner.
+        if point != self.aim or (self.armed and self.reached[point] < self._aim_at):
+            return False
+        self.aim = ""
+        return True
 
     def of(self, victim: object, strike: Callable[[object], None]) -> Callable[[str], None]:
         """`reach` for one process; `strike` hears whose Crash it is that comes now."""

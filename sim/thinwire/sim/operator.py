@@ -39,10 +39,10 @@ class Operator:
         self._touched: set[str] = set()
         self._set_back = self._called = False
 
-    def plan(self, until: float) -> None:
-        """What he does before then."""
+    def plan(self, until: float, *, mistaken: bool) -> None:
+        """What he does before then; `mistaken` puts an old backup back at the coordinator."""
         dice, trial = self._dice, self._trial
-        kind = dice.randrange(10)
+        kind = 5 if mistaken else dice.randrange(10)
         if kind < 4:
             host = dice.choice(list(trial.agents.values()))
             for _ in range(dice.choice((1, 2, 3))):

@@ -1,4 +1,4 @@
-"""Many trials: seed after seed on all processors, what they went through, and a line that replays each that failed."""
+"""Many trials: seed after seed on all processors, what they went through, and a line for each that failed."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from thinwire.sim.points import POINTS
 from thinwire.sim.trial import Result, Trial
 
 CHUNK = 25
@@ -54,6 +55,11 @@ class Tally:
         self.kills += other.kills
         self.faults += other.faults
 
+    @property
+    def never_hit(self) -> list[str]:
+        """Points at which nobody died."""
+        return [point for point in POINTS if not self.kills[point]]
+
     def to_json(self) -> dict[str, object]:
         """As plain data."""
         return {
@@ -64,7 +70,8 @@ class Tally:
             "accepted": self.accepted,
             "seconds": round(self.seconds, 3),
             "violations": [{"seed": seed, "what": what} for seed, what in sorted(self.failed)],
-            "kills": dict(sorted(self.kills.items())),
+            "kills": {point: self.kills[point] for point in sorted({*POINTS, *self.kills})},
+            "never_killed_at": self.never_hit,
             "reached": dict(sorted(self.reached.items())),
             "faults": dict(sorted(self.faults.items())),
         }
@@ -87,9 +94,9 @@ def trace(seed: int) -> Result:
         return Trial(seed, trace=lambda line: print(line, file=sys.stderr)).run()
 
 
-def replay_line(seed: int) -> str:
-    """What to type to see one seed again."""
-    return f"thinwire chaos simulate --seed {seed} --trace"
+def failure_line(seed: int, what: str) -> str:
+    """What a seed found, and what to type to see it again."""
+    return f"seed {seed}: {what}; again: thinwire chaos simulate --seed {seed} --trace"
 
 
 def _tried(chunks: list[range], jobs: int) -> Iterator[Tally]:
@@ -122,7 +129,7 @@ def _quiet() -> Iterator[None]:
 
 def _tell(total: Tally, newest: Tally, count: int) -> None:
     for seed, what in newest.failed if len(total.failed) <= SHOWN_FAILURES else []:
-        print(f"seed {seed}: {what}\n    {replay_line(seed)}", file=sys.stderr)
+        print(failure_line(seed, what), file=sys.stderr)
     if total.seeds % (20 * CHUNK) == 0 or total.seeds == count:
         rate = total.seeds / total.seconds if total.seconds else 0.0
         print(

@@ -32,6 +32,7 @@ from thinwire.sim.coordinator_host import CoordinatorHost
 from thinwire.sim.disk import Crash, SimFolder
 from thinwire.sim.injector import Injector
 from thinwire.sim.operator import Operator
+from thinwire.sim.points import AIMS, needed
 from thinwire.sim.stream import Trouble
 from thinwire.sim.tokens import Count, TokenLearner, purses
 from thinwire.sim.witness import Witness
@@ -96,11 +97,25 @@ class Trial:
             layout=self.layout, buffer_layout=self._buffers, max_kept=min(SIZE, 2 * kept_of(self.plan.density, SIZE)),
             max_bytes=self.plan.max_delta_bytes, max_staleness=dice.choice((0, 0, 1, 64)),
         )  # fmt: skip
-        self.injector = Injector(self.dice("injector"), dice.choice((0.0, 0.03, 0.1, 0.25)))
+        aim = AIMS[seed % len(AIMS)]
+        self._need = needed(aim)
+        rate = dice.choice((0.0, 0.03, 0.1, 0.25))
+        self.injector = Injector(self.dice("injector"), rate, aim, rare=bool(self._need))
         self._disk_dice = self.dice("disks")
         self._victim = ""
         self._power_dice, self._flip_dice = self.dice("power"), self.dice("flips")
         self._flip_rate = dice.choice((0.0, 0.6))
+        match self._need:
+            case "rounds":
+                self.rules = replace(self.rules, policy=Sync(0.5, 1.0))
+            case "refunds" | "a lost trainer and refunds":
+                self.admission = replace(self.admission, max_staleness=0)
+            case "a flipped bit":
+                self._flip_rate, self.residual_every = 1.0, 1
+            case "a lost trainer":
+                self.residual_every = 2
+            case "little room":
+                self.checkpoint_bytes, self.keep_bytes = 0, 0
         self._flipped: list[SimFolder] = []
         self.calm = False
         self._clock_dice = self.dice("clocks")
@@ -134,7 +149,8 @@ class Trial:
         for host in self.agents.values():
             self._do(host.start)
         self._plan_trouble(self.dice("trouble"))
-        self.operator.plan(TROUBLED_S)
+        self._provoke(self.dice("need"))
+        self.operator.plan(TROUBLED_S, mistaken=self._need == "an old backup")
         if self._clocks_jump:
             self._plan_leaps(self._clock_dice)
         self.agenda.at(TROUBLED_S, self._calm)
@@ -244,6 +260,25 @@ class Trial:
             else:
                 self._plan_disk_trouble(dice, at, for_s, dice.choice((host.folder, self.coordinator.folder)))
 
+    def _provoke(self, dice: random.Random) -> None:
+        """Do what it takes to come by the point that this trial aims at."""
+        owner = self.injector.aim.split(".")[0]
+        for _ in range(4):
+            at, host = dice.uniform(0.5, TROUBLED_S), dice.choice(list(self.agents.values()))
+            victim = host.name if owner == "agent" else owner
+            match self._need.removesuffix(" and refunds"):
+                case "a flipped bit":
+                    self.agenda.at(at, partial(self.die, victim, power=dice.random() < 0.1))
+                case "a torn end":
+                    file = "outbox" if owner == "agent" else "journal"
+                    self.injector.also_at(f"{owner}.{file}.append.during", dice.randrange(5, 80))
+                case "a lost trainer":
+                    self._at(at, "trainer killed", host.lose_trainer)
+                case "a full disk":
+                    folder = self.coordinator.folder
+                    self._at(at, "disk full at the coordinator", partial(setattr, folder, "full", True))
+                    self.agenda.at(at + 0.3, partial(setattr, folder, "full", False))
+
     def _plan_disk_trouble(self, dice: random.Random, at: float, for_s: float, folder: SimFolder) -> None:
         def full(now: bool) -> Callable[[], None]:
             def turn() -> None:
@@ -278,7 +313,9 @@ class Trial:
         files = [name for name in folder.names() if folder.size(name)]
         if not files or not _marked(folder):
             return ""
-        name = self._flip_dice.choice(files)
+        # What is to be set aside must be broken, not only its residual.
+        broken = [name for name in files if name.startswith("outbox-")] if self._need == "a flipped bit" else []
+        name = self._flip_dice.choice(broken or files)
         self._flipped.append(folder)
         # The end of a file is where damage is most easily taken for something else.
         end = 8 * folder.size(name)
