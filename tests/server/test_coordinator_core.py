@@ -22,6 +22,17 @@ def test_training_begins_once_with_enough_devices() -> None:
     assert fleet.core.phase == "training"
 
 
+def test_before_it_begins_no_delta_is_taken_for_nobody_knows_what_it_would_count_for() -> None:
+    """A device may have trained before the coordinator was set back to its first moments."""
+    fleet = Fleet(min_devices=2)
+    fleet.join("a")
+    outcome = one(fleet.delta("a", 8.0), Settled).outcome
+    assert (outcome.verdict, outcome.refund) == (Verdict.REJECTED, True)
+    fleet.join("b")
+    assert one(fleet.delta("a", 8.0), Settled).outcome.verdict is Verdict.ACCEPTED
+    assert fleet.weight == 4.0
+
+
 def test_deltas_fold_by_share_into_one_commit_that_says_what_it_holds() -> None:
     fleet = Fleet(min_devices=2, weights="examples")
     fleet.happens(Greeted("a", 0), Subscribed("a", 1), Greeted("b", 0), Subscribed("b", 3))

@@ -264,6 +264,9 @@ class CoordinatorCore:
     def _admit(self, event: DeltaSealed) -> Admitted | Rejected:
         if self.phase == "finished":
             return Rejected(RejectReason.FINISHED, f"the training is over: {self.state.reason}", refund=False)
+        if self.phase == "starting":
+            # From a device that trained before this coordinator was set back: what it counts for is not known yet.
+            return Rejected(RejectReason.UNKNOWN_VERSION, "the training has not begun here", refund=True)
         verdict = self.admission.judge(event.payload, event.buffer_bytes, self.model.version)
         if isinstance(verdict, Rejected):
             return verdict

@@ -49,6 +49,7 @@ class AgentHost:
         self._down: dict[int, bytes] = {}  # deltas that it held when it went down
         self._down_life, self._down_kept = -1, 0
         self._back: dict[int, bytes] = {}
+        self._letting_go: dict[int, bytes] = {}  # deltas that it has just given up, and not written that down yet
         self._vague = False
         self._restored: Trainer | None = None
         self._flipped, self._just_flipped = "", False
@@ -124,7 +125,9 @@ class AgentHost:
             return
         agent._end_trainer()
         agent.quit = agent_effects.Quit(0, "gone")
-        self._down = {} if self._vague else self._held(agent)
+        self._settle_limbo(self._letting_go, {}, agent.life)
+        self._letting_go = {}
+        self._down = {} if self._vague else self.held(agent)
         self._down_life, self._down_kept = agent.life, agent.core.outbox.kept_through
         for papers in self._papers.values():
             papers.adopted = papers.safe
@@ -132,7 +135,8 @@ class AgentHost:
         self.agent = None
         self.line.break_for(0.0, 0.0)
 
-    def _held(self, agent: Agent) -> dict[int, bytes]:
+    def held(self, agent: Agent) -> dict[int, bytes]:
+        """The deltas in its outbox, by number."""
         return {delta.seq: delta.header.sha256 for delta in agent.core.outbox.pending()}
 
     def _set_aside(self, agent: Agent) -> bool:
@@ -153,10 +157,10 @@ class AgentHost:
             return
         if agent.life not in (self._safe_life, self._life):
             raise ViolationError(f"{self.name} was in life {self._safe_life} and came back in {agent.life}")
-        self._back = self._held(agent)
+        self._back = self.held(agent)
         if agent.life != self._down_life:
             # What it had begun is not there, and what was before is.
-            self._settle_limbo(self._down, {})
+            self._settle_limbo(self._down, {}, self._down_life)
             self._vague = agent.life > 0
         elif not self._vague:
             self._comes_back_to(agent)
@@ -171,12 +175,12 @@ class AgentHost:
         last = agent.core.outbox.next_seq - 1
         if last < self._down_kept:
             raise ViolationError(f"{self.name}: seal {self._down_kept} was safe, but {last} is the last")
-        self._settle_limbo(self._down, self._back)
+        self._settle_limbo(self._down, self._back, self._down_life)
 
-    def _settle_limbo(self, down: dict[int, bytes], back: dict[int, bytes]) -> None:
+    def _settle_limbo(self, down: dict[int, bytes], back: dict[int, bytes], life: int) -> None:
         for seq in down.keys() ^ back.keys():
             sha256 = down[seq] if seq in down else back[seq]
-            if self.witness.settled(self._who(seq, self._down_life), sha256):
+            if self.witness.settled((self.name, life, seq), sha256):
                 continue
             # A seal that was not safe is undone; so is an outcome, which will be heard of again.
             if seq in down:
@@ -184,11 +188,9 @@ class AgentHost:
             else:
                 self._takes_back(self.witness.sealed[sha256])
 
-    def _who(self, seq: int, life: int | None = None) -> Identity:
-        if life is None:
-            assert self.agent is not None
-            life = self.agent.life
-        return self.name, life, seq
+    def _who(self, seq: int) -> Identity:
+        assert self.agent is not None
+        return self.name, self.agent.life, seq
 
     # -- older disks -------------------------------------------------------------------------------------------
 
@@ -212,6 +214,12 @@ class AgentHost:
         self._limbo_P = self._due_P = self._trial.nothing()
         self._restored = None
         self.witness.cast_doubt(self.name)
+
+    def lets_go(self, before: dict[int, bytes]) -> None:
+        """The agent has taken in a word; before, it held these."""
+        assert self.agent is not None
+        after = self.held(self.agent)
+        self._letting_go = {seq: sha256 for seq, sha256 in before.items() if seq not in after}
 
     def hears(self, word: FromCoordinator) -> None:
         """The agent has taken in a word, and is in the life that it was in."""
@@ -252,6 +260,7 @@ class AgentHost:
                 papers.changes.append(record)
             case Settled() if record.refund:
                 papers.changes.append(record)
+                self._letting_go.pop(record.seq, None)
                 if agent.core.seat.ready is None:
                     # Nobody is there to take it back: what comes next must.
                     self._limbo_P = self._limbo_P + self.witness.sealed[papers.seals[record.seq]]
@@ -273,7 +282,8 @@ class AgentHost:
         assert isinstance(agent.trainer, TokenTrainer)
         replica = agent.trainer.last_words()
         self._limbo_P = self._limbo_P + unsealed(replica)
-        for seq in replica.pending.keys() - self._held(agent).keys():
+        for seq in replica.pending.keys() - self.held(agent).keys():
+            self._letting_go.pop(seq, None)
             if not self.witness.settled(self._who(seq), self.papers.seals.get(seq)):
                 self._limbo_P = self._limbo_P + self.witness.pending(replica, seq)
 
@@ -330,8 +340,7 @@ class AgentHost:
             self.witness.cast_doubt(self.name)
         elif self._abandoned is not None:
             (life, held), self._abandoned = self._abandoned, None
-            self._down_life = life
-            self._settle_limbo(held, {})
+            self._settle_limbo(held, {}, life)
             self.witness.forget(self.name, self._limbo_P)
             self._limbo_P = self._trial.nothing()
 
@@ -354,7 +363,7 @@ class AgentHost:
         trainer = agent.trainer
         if trainer is None or trainer is not self._restored:
             return False
-        return self.witness.nothing_left(self.name, agent.life, trainer.course.replica, self._held(agent))
+        return self.witness.nothing_left(self.name, agent.life, trainer.course.replica, self.held(agent))
 
     def audit(self) -> None:
         """Hold the device's books against what is there."""
@@ -365,5 +374,5 @@ class AgentHost:
         accepted = {delta.seq for delta in agent.core.outbox.pending() if delta.accepted and agent.core.live}
         synced = agent.core.seat.base is not None
         self.witness.device(
-            self.name, agent.life, agent.trainer.course.replica, self._held(agent), accepted, synced=synced
+            self.name, agent.life, agent.trainer.course.replica, self.held(agent), accepted, synced=synced
         )

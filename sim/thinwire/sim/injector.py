@@ -14,7 +14,8 @@ OFTEN = 30
 class Injector:
     """Decides at each named point whether the process that reaches it dies there; counts both.
 
-    Each trial has one point, its `aim`, at which somebody dies if it is reached at all: chance alone never comes to some.
+    A trial may have one point, its `aim`, at which somebody dies if it is reached at all: chance alone never comes to
+    some.
     """
 
     def __init__(self, dice: random.Random, rate: float, aim: str = "", *, rare: bool = False) -> None:

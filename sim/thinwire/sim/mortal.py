@@ -75,11 +75,12 @@ class Agent(Device):
     def _handle(self, event: agent_events.Event) -> None:
         if self.quit is not None:
             return
-        before = self.life
+        before, held = self.life, self.host.held(self) if isinstance(event, agent_events.Received) else {}
         decided = self.core.handle(event, self.host.clock.now(self.core.deadline))
         if self.life != before:
             self.host.begins_anew(before)
         elif isinstance(event, agent_events.Received):
+            self.host.lets_go(held)
             self.host.hears(event.message)
         for effect in decided:
             # One of them may have been the end of this process.

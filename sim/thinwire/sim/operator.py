@@ -42,17 +42,17 @@ class Operator:
     def plan(self, until: float, *, mistaken: bool) -> None:
         """What he does before then; `mistaken` puts an old backup back at the coordinator."""
         dice, trial = self._dice, self._trial
-        kind = 5 if mistaken else dice.randrange(10)
-        if kind < 4:
+        kind = 5 if mistaken else dice.randrange(20)
+        if kind < 5:
             host = dice.choice(list(trial.agents.values()))
             for _ in range(dice.choice((1, 2, 3))):
                 trial.later(dice.uniform(0, until), "", partial(self._copy, host))
                 trial.later(dice.uniform(1, until), "", partial(self._exchange, host))
-        elif kind < 7:
+        elif kind < 9:
             for _ in range(dice.choice((1, 2))):
                 trial.later(dice.uniform(0, until), "", self._back_up)
                 trial.later(dice.uniform(1, until), "", self._restore)
-        if kind in (6, 7, 8):
+        if kind in (8, 9, 10):
             trial.later(dice.uniform(0, until), "", self._roll_back)
 
     def touched(self, device: str) -> bool:

@@ -50,7 +50,7 @@ _NEEDS = {
 
 
 # The rarer ones are aimed at more often.
-AIMS = POINTS + 4 * tuple(point for point in POINTS if any(point.startswith(where) for where in _NEEDS))
+AIMS = POINTS + 3 * tuple(point for point in POINTS if any(point.startswith(where) for where in _NEEDS))
 
 
 def needed(point: str) -> str:

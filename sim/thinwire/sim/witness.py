@@ -33,6 +33,7 @@ from thinwire.sim.book import EPOCHS, Book, Identity, Sums, ViolationError, Writ
 from thinwire.sim.tokens import Count, Purse, counted, doubled
 from thinwire.trainer.replica import Replica
 
+
 @dataclass(slots=True)
 class Account:
     """What the witness knows of one device."""
