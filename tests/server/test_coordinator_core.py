@@ -24,7 +24,7 @@ def test_training_begins_once_with_enough_devices() -> None:
 
 def test_before_it_begins_no_delta_is_taken_for_nobody_knows_what_it_would_count_for() -> None:
     """A device may have trained before the coordinator was set back to its first moments."""
-    fleet = Fleet(min_devices=2)
+    fleet = Fleet(min_devices=2, policy=Buffered(1))
     fleet.join("a")
     outcome = one(fleet.delta("a", 8.0), Settled).outcome
     assert (outcome.verdict, outcome.refund) == (Verdict.REJECTED, True)
