@@ -3,6 +3,7 @@
 import errno
 import os
 import random
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -64,6 +65,28 @@ def test_a_folder_has_one_owner(tmp_path: Path) -> None:
     OsFolder(tmp_path)
     with pytest.raises(SettingsError, match="another running process uses"):
         OsFolder(tmp_path)
+
+
+def test_a_file_is_replaced_only_when_its_bytes_are_safe_and_then_its_name_is_made_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name that is safe before its bytes are would be an empty file after a power cut."""
+    folder, done = OsFolder(tmp_path, lock=False), list[str]()
+    sync, rename = os.fsync, Path.replace
+
+    def synced(handle: int) -> None:
+        done.append("sync the folder" if stat.S_ISDIR(os.fstat(handle).st_mode) else "sync the file")
+        sync(handle)
+
+    def renamed(path: Path, to: Path) -> Path:
+        assert (path.read_bytes(), to.exists()) == (b"whole", False)
+        done.append("rename")
+        return rename(path, to)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "replace", renamed)
+    folder.replace("checkpoint", [b"who", b"le"])
+    assert done == ["sync the file", "rename", "sync the folder"]
 
 
 def test_a_folder_that_is_gone_is_an_error_of_the_disk(tmp_path: Path) -> None:

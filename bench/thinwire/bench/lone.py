@@ -36,9 +36,9 @@ class Lone:
     port: int
 
     @classmethod
-    def start(cls, shape: str, *sets: str) -> Self:
+    def start(cls, shape: str, *sets: str, module: str = "thinwire.bench.lone") -> Self:
         """Start it, and wait until it takes calls."""
-        command = [sys.executable, "-m", "thinwire.bench.lone", shape, *sets]
+        command = [sys.executable, "-m", module, shape, *sets]
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
         assert process.stdout is not None
         return cls(process, int(process.stdout.readline()))
@@ -71,7 +71,8 @@ def memory_bytes(pid: int, line: str = "VmRSS") -> int:
     return int(kib) * 1024
 
 
-async def _serve(shape: str, *sets: str) -> None:
+async def serve(shape: str, *sets: str) -> None:
+    """Serve until it is killed, and say on standard output at which port."""
     model = model_of(*(int(length) for length in shape.split("x")))
     settings = settings_of(*sets)
     logs.setup(settings.logs.level, sys.stderr)
@@ -82,4 +83,4 @@ async def _serve(shape: str, *sets: str) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(_serve(*sys.argv[1:]))
+    uvloop.run(serve(*sys.argv[1:]))
