@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from thinwire.bench.linked import Run, Traced
-from thinwire.bench.overlap import LOCAL_STEPS, RATE_BPS, ROUNDS_AWAY, Measured, Size, summed
+from thinwire.bench import overlap
+from thinwire.bench.linked import Plan, Run, Traced
+from thinwire.bench.overlap import LOCAL_STEPS, QUICK, RATE_BPS, ROUNDS_AWAY, Measured, Size, run, summed
 from thinwire.bench.overlap_page import write
 from thinwire.common.link import LinkProfile
 
@@ -16,13 +17,13 @@ AWAY_S = ROUNDS_AWAY * LOCAL_STEPS * SIZE.step_s
 def traced(
     what: str, rtt_s: float, seed: int, *, wall: float = 1.1, wall_s: float = 30.0, busy: float = 0.99
 ) -> Traced:
-    run = Run(
+    done = Run(
         what=what, link=str(LinkProfile(rtt_s, RATE_BPS)), seed=seed, devices=4, local_steps=LOCAL_STEPS, step_ms=50.0,
         commits=60, wall_s=wall_s, first_s=1.0, wall_over_compute=wall, between_over_compute=wall, busy_least=busy,
         busy_median=busy, step_mean_ms=50.5, between_steps_ms=9.0, delay_steps=50, staleness=4.0, accuracy=0.8, equal=4,
         load=1.0,
     )  # fmt: skip
-    return Traced(run, ((1.0, 1.0), (2.0, 2.0)), ((1.0, 0.3), (2.0, 0.8)))
+    return Traced(done, ((1.0, 1.0), (2.0, 2.0)), ((1.0, 0.3), (2.0, 0.8)))
 
 
 def runs(far_walls: tuple[float, ...], far_s: tuple[float, ...]) -> list[Traced]:
@@ -55,3 +56,24 @@ def test_a_missed_bar_is_on_the_page(tmp_path: Path) -> None:
     for picture in ("overlap-commits.svg", "overlap-accuracy.svg"):
         assert picture in page
         assert (tmp_path / picture).read_bytes().startswith(b"<?xml")
+
+
+def test_a_benchmark_that_was_stopped_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trained: list[Plan] = []
+
+    def train(plan: Plan) -> Traced:
+        if len(trained) == 3:
+            raise KeyboardInterrupt
+        trained.append(plan)
+        return traced(plan.what, plan.link.rtt_s, plan.seed)
+
+    monkeypatch.setattr(overlap, "train", train)
+    with pytest.raises(KeyboardInterrupt):
+        run(True, tmp_path)
+    trained.clear()
+    found = run(True, tmp_path)
+    assert [(plan.what, plan.link.rtt_s) for plan in trained] == [
+        ("waits", AWAY_S), ("accuracy", 0.0), ("accuracy", QUICK.rtt_s),
+    ]  # fmt: skip
+    assert run(True, tmp_path).runs == found.runs
+    assert len(trained) == 3

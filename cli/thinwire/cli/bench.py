@@ -3,6 +3,8 @@
 import dataclasses
 import importlib
 import json
+import signal
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -66,8 +68,12 @@ def simulate(quick: bool, out: Path | None, as_json: bool) -> None:
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder to leave a page with tables and plots in."
 )
+@click.option(
+    "--cells", type=click.Path(file_okay=False, path_type=Path),
+    help="Folder to keep each run in when it is done; what is there is not run again.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line: each run, then the sums.")
-def overlap(quick: bool, out: Path | None, as_json: bool) -> None:
+def overlap(quick: bool, out: Path | None, cells: Path | None, as_json: bool) -> None:
     """Real fleets on slow links: is a round trip of five rounds hidden, and does it cost accuracy?
 
     \b
@@ -77,7 +83,9 @@ def overlap(quick: bool, out: Path | None, as_json: bool) -> None:
     from thinwire.bench import overlap as measured
     from thinwire.bench import overlap_page as page
 
-    found = measured.run(quick)
+    # Only an exception takes the fleet and its files along.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    found = measured.run(quick, cells)
     if out is not None:
         page.write(found, out, f"thinwire bench overlap{' --quick' if quick else ''}")
     if as_json:
