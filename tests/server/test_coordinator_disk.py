@@ -26,6 +26,7 @@ from thinwire.server.admit import Admission
 from thinwire.server.audit import verify
 from thinwire.server.coordinator import Coordinator
 from thinwire.server.core import CoordinatorCore
+from thinwire.server.effects import Settled
 from thinwire.server.events import DeltaSealed, Greeted, Subscribed
 from thinwire.server.feed import Outgoing
 from thinwire.server.home import Home
@@ -144,6 +145,22 @@ async def test_with_a_full_disk_a_known_device_comes_back_and_hears_what_is_safe
     folder.full = False
     await asyncio.gather(*telling)
     await reached(lambda: coordinator.core.roster.live == 0)
+    running.cancel()
+    await coordinator.close()
+
+
+async def test_what_is_noted_late_still_comes_before_what_the_device_did_after_it(folder: SimFolder) -> None:
+    coordinator = await with_fleet(folder)
+    await coordinator.submit(Greeted("ash", 0))
+    running = asyncio.create_task(coordinator.run())
+    folder.full = True
+    telling = asyncio.create_task(coordinator.submit(delta("elm", 1)))
+    await reached(lambda: coordinator.safety.full)
+    assert await coordinator.submit(Subscribed("ash", 1)) == []
+    sending = asyncio.create_task(coordinator.submit(delta("ash", 1)))
+    folder.full = False
+    [settled, *_], _ = await asyncio.gather(sending, telling)
+    assert isinstance(settled, Settled), "it had subscribed"
     running.cancel()
     await coordinator.close()
 

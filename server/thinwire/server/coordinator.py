@@ -135,10 +135,16 @@ class Coordinator:
             self._presence[event.device] = event
             self._waiting_presence.set()
             return []
+        if isinstance(event, events.Greeted | events.DeltaSealed) and event.device in self._presence:
+            # What is noted late must still come before what the device did after it.
+            self._begin(self._presence.pop(event.device))
+        return await asyncio.shield(self._begin(event))
+
+    def _begin(self, event: events.Event) -> asyncio.Task[list[effects.Effect]]:
         handling = asyncio.create_task(self._handle(event), name=f"handle {type(event).__name__}")
         self._under_way.add(handling)
         handling.add_done_callback(self._under_way.discard)
-        return await asyncio.shield(handling)
+        return handling
 
     async def _handle(self, event: events.Event) -> list[effects.Effect]:
         await self.safety.room.wait()
@@ -172,7 +178,7 @@ class Coordinator:
             await self.safety.room.wait()
             self._waiting_presence.clear()
             while self._presence and not self.safety.full:
-                await self.submit(self._presence.pop(next(iter(self._presence))))
+                await asyncio.shield(self._begin(self._presence.pop(next(iter(self._presence)))))
 
     async def snapshot(self) -> PackedSnapshot:
         """A snapshot from which the log of commits goes on; a kept one if it still does."""
