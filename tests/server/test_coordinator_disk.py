@@ -8,6 +8,7 @@ import os
 import random
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,7 +20,7 @@ from journal_story import BUFFERS, LAYOUT, LINEAGE, SIZE, bits, blob, fresh_stat
 from thinwire.common.disk import OsFolder, Space
 from thinwire.common.errors import DiskError, SettingsError
 from thinwire.common.exits import Exit
-from thinwire.common.values import DeltaChunk, DeltaHeader, Hello, Plan, RefusalReason, Sealed, Subscribe, Welcome
+from thinwire.common.values import DeltaChunk, DeltaHeader, Echo, Hello, Plan, RefusalReason, Sealed, Subscribe, Welcome
 from thinwire.server import entries, safety
 from thinwire.server import service as service_module
 from thinwire.server.admit import Admission
@@ -37,7 +38,7 @@ from thinwire.server.recorder import Recorder
 from thinwire.server.reserve import Reserve
 from thinwire.server.service import FleetService, RefusedError
 from thinwire.server.staging import Staging
-from thinwire.sim.disk import SimFolder
+from thinwire.sim.disk import SimFile, SimFolder
 
 
 @pytest.fixture
@@ -146,6 +147,34 @@ async def test_with_a_full_disk_a_known_device_comes_back_and_hears_what_is_safe
     await asyncio.gather(*telling)
     await reached(lambda: coordinator.core.roster.live == 0)
     running.cancel()
+    await coordinator.close()
+
+
+async def test_while_a_slow_disk_syncs_streams_are_served_and_nothing_is_told(
+    folder: SimFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    coordinator = await with_fleet(folder)
+    service = FleetService(coordinator, Staging(1000, 1000), max_devices=9, tls=False)
+    session = await service._greet(hello("oak"), NOBODY)
+    assert isinstance(session.feed.next(coordinator.commits, open=True, final=None), Outgoing), "its welcome"
+    begun, may_end, whole = threading.Event(), threading.Event(), SimFile.sync
+
+    def sync(self: SimFile) -> None:
+        begun.set()
+        assert may_end.wait(10)
+        whole(self)
+
+    monkeypatch.setattr(SimFile, "sync", sync)
+    telling = asyncio.create_task(coordinator.submit(delta("elm", 1)))
+    await asyncio.to_thread(begun.wait)
+    await service._hear(session, Echo(b"are you there?"))
+    answer = session.feed.next(coordinator.commits, open=True, final=None)
+    assert isinstance(answer, Outgoing)
+    assert answer.word == Echo(b"are you there?")
+    assert not telling.done()
+    may_end.set()
+    [settled, *_] = await telling
+    assert isinstance(settled, Settled)
     await coordinator.close()
 
 

@@ -196,7 +196,9 @@ def _serve_metrics(coordinator: Coordinator, settings: CoordinatorSettings) -> h
     at = parse_address(settings.listen.metrics)
 
     def ready() -> tuple[bool, str]:
-        return not coordinator.held_back, f"{coordinator.core.phase}: {coordinator.status}"
+        # With little room left it still serves whom it knows, so nobody should be led elsewhere.
+        serving = not (coordinator.safety.full or coordinator.core.set_back)
+        return serving, f"{coordinator.core.phase}: {coordinator.status}"
 
     try:
         return http.serve(coordinator.metrics.registry, at.host, at.port, ready)

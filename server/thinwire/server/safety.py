@@ -188,7 +188,7 @@ class Safety:
         if self._reserve.look(space):
             self._weigh()
             if self._reserve.low:
-                log.error("%s; models are still served", self._reserve.words)
+                log.warning("%s; models are still served", self._reserve.words)
             else:
                 log.info("the disk of state.dir has room again")
 
