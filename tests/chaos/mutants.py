@@ -7,10 +7,12 @@ mistakes that were made here, or nearly. Each takes a MonkeyPatch and puts its m
 from __future__ import annotations
 
 import hashlib
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from thinwire.client import core, custody, outbox
@@ -21,10 +23,10 @@ from thinwire.common import frames
 from thinwire.common.codec import Limits, Packet, ValueCode, pack, quantise, unpack
 from thinwire.common.errors import DiskError
 from thinwire.common.log import Log
-from thinwire.common.values import Welcome
+from thinwire.common.values import Hello, Outcome, Welcome
 from thinwire.server import core as server_core
-from thinwire.server import events, greeting, journal, ledger, recorder, state
-from thinwire.sim import durable
+from thinwire.server import events, greeting, journal, ledger, reception, recorder, rollback, state
+from thinwire.sim import durable, operator
 from thinwire.trainer import course
 from thinwire.trainer.replica import Cut, Replica
 
@@ -284,6 +286,108 @@ def summary_that_forgets_the_residual(patch: Patch) -> None:
     patch.setattr(account.Account, "presume", presume)
 
 
+# -- machines that are set back, and clocks that jump ----------------------------------------------------------------
+
+
+def device_set_back_without_a_new_epoch(patch: Patch) -> None:
+    """A device whose store is older than its account goes on as if nothing had happened."""
+    _forgiving(patch, {greeting.Recognition.SET_BACK, greeting.Recognition.OLDER_EPOCH, greeting.Recognition.CONFLICT})
+
+
+def coordinator_set_back_without_a_word(patch: Patch) -> None:
+    """Devices that know more than the coordinator are welcomed, and keep what they know."""
+    _forgiving(patch, {greeting.Recognition.AHEAD})
+
+
+def _forgiving(patch: Patch, forgiven: set[greeting.Recognition]) -> None:
+    def recognise(event: events.Greeted, row: ledger.Row | None, *standing: int) -> greeting.Recognition:
+        found = greeting.recognise(event, row, *standing)
+        if found not in forgiven:
+            return found
+        return greeting.Recognition.KNOWN if row and event.epoch == row.epoch else greeting.Recognition.NEW
+
+    patch.setattr(server_core, "recognise", recognise)
+
+
+def residual_that_survives_its_epoch(patch: Patch) -> None:
+    """A device that begins anew keeps what its older disk gives back."""
+    whole = account.Account._begin
+
+    def begin(self: account.Account, joined: records.Joined) -> None:
+        covered = self.covered
+        whole(self, joined)
+        self.covered = covered
+
+    patch.setattr(account.Account, "_begin", begin)
+
+
+def rollback_under_the_old_name(patch: Patch) -> None:
+    """After a rollback the lineage is the same, and two versions have one number."""
+    whole = operator.begin_lineage
+
+    def begin(folder: object, lineage: bytes, state: state.RunState, undone: rollback.Undone) -> None:
+        whole(folder, state.identity.lineage, state, undone)  # type: ignore[arg-type]
+
+    patch.setattr(operator, "begin_lineage", begin)
+
+
+def rollback_that_keeps_the_accounts(patch: Patch) -> None:
+    """The accounts of the lineage that was dropped settle the deltas of the new one, by their numbers."""
+    whole, greeted = state.RunState.thaw, reception.greeted
+
+    def thaw(frozen: state.Frozen, vectors: dict[str, object]) -> state.RunState:
+        kept = accounts.get(frozen.identity.parent)
+        if kept is not None and not frozen.ledger:
+            frozen = msgspec.structs.replace(frozen, ledger=kept)
+        accounts[frozen.identity.lineage] = frozen.ledger
+        return whole(frozen, vectors)  # type: ignore[arg-type]
+
+    def known(hello: Hello, lineage: bytes) -> events.Greeted:
+        return greeted(replace(hello, lineage=lineage), lineage)
+
+    accounts: dict[bytes, list[object]] = {}
+    patch.setattr(state.RunState, "thaw", staticmethod(thaw))
+    patch.setattr(durable.reception, "greeted", known)
+
+
+def outcomes_that_expire_by_the_time_of_day(patch: Patch) -> None:
+    """What was settled an hour ago is forgotten, for who would ask so late."""
+    _expiring(patch, lambda _: time.time())
+
+
+def outcomes_that_expire_by_any_clock(patch: Patch) -> None:
+    """The same, by the clock that never goes back."""
+    now = [0.0]
+    whole = server_core.CoordinatorCore.handle
+
+    def handle(self: server_core.CoordinatorCore, event: events.Event, at: float) -> list[object]:
+        now[0] = at
+        return whole(self, event, at)  # type: ignore[return-value]
+
+    patch.setattr(server_core.CoordinatorCore, "handle", handle)
+    _expiring(patch, lambda _: now[0])
+
+
+def _expiring(patch: Patch, clock: Callable[[None], float]) -> None:
+    known, settle = ledger.Ledger.known, ledger.Ledger.settle
+    settled_at: dict[tuple[int, str, int], float] = {}
+
+    def expire(self: ledger.Ledger, device: str, epoch: int, seq: int, sha256: bytes) -> object:
+        row = self._rows[device]
+        at = settled_at.get((id(self), device, seq))
+        if at is not None and clock(None) - at > 3600 and row.epoch == epoch and seq == row.contiguous:
+            row.contiguous = seq - 1
+            row.outcomes.clear()
+        return known(self, device, epoch, seq, sha256)
+
+    def note(self: ledger.Ledger, device: str, sha256: bytes, outcome: Outcome) -> None:
+        settled_at[id(self), device, outcome.seq] = clock(None)
+        settle(self, device, sha256, outcome)
+
+    patch.setattr(ledger.Ledger, "known", expire)
+    patch.setattr(ledger.Ledger, "settle", note)
+
+
 def _recognise_all(event: events.Greeted, row: ledger.Row | None, *_: object) -> greeting.Recognition:
     known = row is not None and event.epoch == row.epoch
     return greeting.Recognition.KNOWN if known else greeting.Recognition.NEW
@@ -299,5 +403,7 @@ MUTANTS: tuple[Mutant, ...] = (
     sent_before_it_is_safe_and_known_by_number_alone, residual_without_its_mask, refund_apart_from_its_outcome,
     checkpoint_in_two_parts, checkpoint_without_the_buffer, commit_that_overtakes_an_outcome, end_minus_start,
     included_deltas_stay_pending, broken_end_taken_for_a_torn_one, failed_sync_ignored,
-    summary_that_forgets_the_residual,
+    summary_that_forgets_the_residual, device_set_back_without_a_new_epoch, coordinator_set_back_without_a_word,
+    residual_that_survives_its_epoch, rollback_under_the_old_name, rollback_that_keeps_the_accounts,
+    outcomes_that_expire_by_the_time_of_day, outcomes_that_expire_by_any_clock,
 )  # fmt: skip

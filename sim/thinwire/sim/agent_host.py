@@ -219,7 +219,10 @@ class AgentHost:
         """The agent has taken in a word; before, it held these."""
         assert self.agent is not None
         after = self.held(self.agent)
-        self._letting_go = {seq: sha256 for seq, sha256 in before.items() if seq not in after}
+        self._letting_go = {
+            seq: sha256 for seq, sha256 in before.items()
+            if seq not in after and not self.witness.settled(self._who(seq), sha256)
+        }  # fmt: skip
 
     def hears(self, word: FromCoordinator) -> None:
         """The agent has taken in a word, and is in the life that it was in."""
@@ -331,7 +334,7 @@ class AgentHost:
         agent = self.agent
         assert agent is not None
         self._papers[agent.life] = Papers()
-        self._vague = False
+        self._vague, self._letting_go = False, {}
         if before:
             if before // EPOCHS == agent.life // EPOCHS and not self._trial.operator.touched(self.name):
                 raise ViolationError(f"{self.name} was made to begin anew after life {before}")

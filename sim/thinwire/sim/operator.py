@@ -46,14 +46,14 @@ class Operator:
         if kind < 5:
             host = dice.choice(list(trial.agents.values()))
             for _ in range(dice.choice((1, 2, 3))):
-                trial.later(dice.uniform(0, until), "", partial(self._copy, host))
-                trial.later(dice.uniform(1, until), "", partial(self._exchange, host))
+                trial.agenda.at(dice.uniform(0, until), partial(self._copy, host))
+                trial.agenda.at(dice.uniform(1, until), partial(self._exchange, host))
         elif kind < 9:
             for _ in range(dice.choice((1, 2))):
-                trial.later(dice.uniform(0, until), "", self._back_up)
-                trial.later(dice.uniform(1, until), "", self._restore)
+                trial.agenda.at(dice.uniform(0, until), self._back_up)
+                trial.agenda.at(dice.uniform(1, until), self._restore)
         if kind in (8, 9, 10):
-            trial.later(dice.uniform(0, until), "", self._roll_back)
+            trial.agenda.at(dice.uniform(0, until), self._roll_back)
 
     def touched(self, device: str) -> bool:
         """Whether a device may be made to begin anew in the lineage that it is in."""

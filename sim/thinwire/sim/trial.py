@@ -119,7 +119,7 @@ class Trial:
         self._flipped: list[SimFolder] = []
         self.calm = False
         self._clock_dice = self.dice("clocks")
-        self._clocks_jump = self._clock_dice.random() < 0.3
+        self._clocks_jump = self._clock_dice.random() < 0.4
         self._day_s = 1.8e9
         self.witness = Witness(self.layout, self.purses, self.dice("lineage").randbytes(16))
         self.operator = Operator(self, self.dice("operator"))
@@ -331,17 +331,17 @@ class Trial:
             host = dice.choice(hosts)
             # No monotonic clock goes back in one life, but a broken one might a little.
             seconds = dice.choice((1.0, 60.0, 3600.0, A_DAY_S, -0.5, -5.0, -30.0))
-            self.later(dice.uniform(0, TROUBLED_S), f"clock jumps {'ahead' if seconds > 0 else 'back'}",
-                partial(self._leap, host, seconds))
+            at = dice.uniform(0.5, TROUBLED_S)
+            self._at(at, f"clock jumps {'ahead' if seconds > 0 else 'back'}", partial(self._leap, host, seconds))
+            if dice.random() < 0.5:
+                # As after a sleep: what was said before it is answered after it, if at all.
+                line = dice.choice(list(self.agents.values())).line
+                self._at(at - 0.3, "link breaks, words upward arrive", partial(line.break_for, 0.4, 0.2, up_lost=False))
 
     def _leap(self, host: CoordinatorHost | AgentHost, seconds: float) -> None:
         host.leap(seconds)
         # The time of day may be set to anything.
         self._day_s += self._clock_dice.uniform(-30, 30) * A_DAY_S
-
-    def later(self, time: float, what: str, act: Callable[[], None]) -> None:
-        """Do something in the time of trouble, and count it under a name."""
-        self._at(time, what, act) if what else self.agenda.at(time, act)
 
     def tell(self, what: str, counted: str = "") -> None:
         """A fault has come."""

@@ -324,7 +324,7 @@ def digest(state: RunState) -> bytes:
         hashed.update(vector.tobytes())
     rest = (
         model.version, model.checksum, fold.count, state.phase, sorted(state.contributors), state.ledger.dump(),
-        state.roster.dump(), state.leader_epoch,
+        state.roster.dump(), state.leader_epoch, state.norms.dump(),
     )  # fmt: skip
     hashed.update(msgspec.msgpack.encode(rest))
     return hashed.digest()
