@@ -22,7 +22,10 @@ def test_the_list_says_what_is_here(cache: Path) -> None:
     (cache / "mnist.npz").touch()
     result = CliRunner().invoke(main, ["data", "list", "--json"])
     here = {record["name"]: record["here"] for record in map(json.loads, result.output.splitlines())}
-    assert here == {"watch": "with thinwire", "cifar10": "no", "mnist": "in the cache", "fashion-mnist": "no"}
+    assert here == {
+        "watch": "with thinwire", "omniglot": "with thinwire",
+        "cifar10": "no", "mnist": "in the cache", "fashion-mnist": "no",
+    }  # fmt: skip
 
 
 def test_the_path_is_plain_enough_for_a_script(cache: Path) -> None:
@@ -33,6 +36,7 @@ def test_the_path_is_plain_enough_for_a_script(cache: Path) -> None:
 @pytest.mark.parametrize(("name", "message"), [
     ("cifar", "no data set 'cifar'; there are cifar10, mnist, fashion-mnist"),
     ("watch", "watch comes with thinwire"),
+    ("omniglot", "omniglot comes with thinwire"),
 ])  # fmt: skip
 def test_what_cannot_be_fetched_is_refused_before_anything_is(name: str, message: str) -> None:
     result = CliRunner().invoke(main, ["data", "fetch", "mnist", name])

@@ -59,7 +59,7 @@ def test_a_task_of_one_s_own_takes_its_parameters() -> None:
 
 
 @pytest.mark.parametrize(("path", "params", "message"), [
-    ("wacth", {}, "no task 'wacth'; did you mean 'watch'.*built in are watch, fashion-mnist, mnist, cifar10"),
+    ("wacth", {}, "no task 'wacth'; did you mean 'watch'.*built in are watch, omniglot, fashion-mnist, mnist, cifar10"),
     ("os:", {}, "no task 'os:'"),
     ("nowhere_to_be_found:Own", {}, "no module 'nowhere_to_be_found' is installed here"),
     ("needy_of_test:Own", {}, "its module needs 'surely_not_installed'"),

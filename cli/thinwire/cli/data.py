@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from thinwire.tasks.catalogue import ImageSet
     from thinwire.tasks.fetch import Stage
 
+# Small enough to be part of the package: licence and contents.
+WITH_THINWIRE = {
+    "watch": ("BSD 3-clause", "shoulder exercises, 10 people"),
+    "omniglot": ("MIT", "handwritten characters, 160 writers"),
+}
+
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
 
 
@@ -61,7 +67,8 @@ def list_(as_json: bool) -> None:
     from thinwire.tasks.catalogue import CATALOGUE
 
     records = [
-        {"name": "watch", "here": "with thinwire", "licence": "BSD 3-clause", "what": "shoulder exercises, 10 people"}
+        {"name": name, "here": "with thinwire", "licence": licence, "what": what}
+        for name, (licence, what) in WITH_THINWIRE.items()
     ]
     for known in CATALOGUE.values():
         here = "in the cache" if cached(known.name).exists() else "no"
@@ -88,8 +95,8 @@ def path(name: str | None, as_json: bool) -> None:
 def _known(name: str) -> "ImageSet":
     from thinwire.tasks.catalogue import CATALOGUE
 
-    if name == "watch":
-        raise click.UsageError("watch comes with thinwire; there is nothing to fetch")
+    if name in WITH_THINWIRE:
+        raise click.UsageError(f"{name} comes with thinwire; there is nothing to fetch")
     if name not in CATALOGUE:
         raise click.UsageError(f"no data set {name!r}; there are {', '.join(CATALOGUE)}")
     return CATALOGUE[name]

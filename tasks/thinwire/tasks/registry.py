@@ -16,6 +16,7 @@ from thinwire.tasks.task import Task
 
 BUILTIN: dict[str, str] = {
     "watch": "thinwire.tasks.watch:WatchActivity",
+    "omniglot": "thinwire.tasks.omniglot:Omniglot",
     "fashion-mnist": "thinwire.tasks.images:FashionMNIST",
     "mnist": "thinwire.tasks.images:MNIST",
     "cifar10": "thinwire.tasks.images:CIFAR10",
