@@ -69,7 +69,8 @@ def simulate(quick: bool, out: Path | None, as_json: bool) -> None:
     "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder to leave a page with tables and plots in."
 )
 @click.option(
-    "--cells", type=click.Path(file_okay=False, path_type=Path),
+    "--cells",
+    type=click.Path(file_okay=False, path_type=Path),
     help="Folder to keep each run in when it is done; what is there is not run again.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line: each run, then the sums.")
@@ -91,6 +92,41 @@ def overlap(quick: bool, out: Path | None, cells: Path | None, as_json: bool) ->
     if as_json:
         _print([traced.run for traced in found.runs], as_json)
     _print(found.rows, as_json)
+
+
+@bench.command()
+@click.option("--quick", is_flag=True, help="Six methods, one seed, the worst setting: ten minutes at most.")
+@click.option(
+    "--part", "parts", type=click.Choice(["worst", "ablation", "milder", "links"]), multiple=True,
+    help="These tables only; may be repeated.",
+)  # fmt: skip
+@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Runs at a time, a process each.")
+@click.option(
+    "--cells", type=click.Path(file_okay=False, path_type=Path), default=Path("simulated/delayed"), show_default=True,
+    help="Folder to keep each run in when it is done; what is there is not run again.",
+)  # fmt: skip
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder to leave a page with tables and plot in."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a run.")
+def delayed(quick: bool, parts: tuple[str, ...], jobs: int, cells: Path, out: Path | None, as_json: bool) -> None:
+    """Time to one accuracy on CIFAR-10, for every method, on thin links. Needs `thinwire data fetch cifar10`.
+
+    \b
+    Example:
+      thinwire bench delayed --quick --jobs 2
+    """
+    from thinwire.bench import delayed as measured
+    from thinwire.cli.simulate import progress
+
+    size, chosen = (measured.QUICK, ()) if quick else (measured.FULL, parts or measured.PARTS)
+    asked = [one for part in chosen for one in measured.places(size, part)] or measured.quick_places(size)
+    with progress() as (seen, finished):
+        entries = measured.measure(asked, size, cells / ("quick" if quick else "full"), jobs, seen, finished)
+    if out is not None:
+        options = " --quick" if quick else "".join(f" --part {part}" for part in parts)
+        measured.write(entries, size, out, f"thinwire bench delayed{options}")
+    _print(entries, as_json)
 
 
 @bench.command()

@@ -58,7 +58,7 @@ def simulate(
             raise click.UsageError(f"{path or like} has no method {method!r}; it has {', '.join(scenario.methods)}")
     folder = out or (like / "simulated" if like else Path("simulated") / scenario.name)
     cells = cells_of(scenario, methods, seeds)
-    with _progress(cells) as (seen, finished):
+    with progress(len(cells)) as (seen, finished):
         histories = run_cells(cells, folder, jobs, seen, finished)
     if like is not None:
         histories.insert(0, real_run(like))
@@ -114,7 +114,7 @@ def _draw(histories: "list[History]", folder: Path) -> None:
 
 
 @contextmanager
-def _progress(cells: "list[Cell]") -> "Iterator[tuple[Seen, Finished]]":
+def progress(cells: int | None = None) -> "Iterator[tuple[Seen, Finished]]":
     """A line that moves on a terminal, a line a run elsewhere; on stderr, for stdout is for the results."""
     done = 0
 
@@ -125,7 +125,8 @@ def _progress(cells: "list[Cell]") -> "Iterator[tuple[Seen, Finished]]":
         last = history.measured[-1].accuracy if history.measured else None
         accuracy = f", accuracy {last:.3f}" if last is not None else ""
         wall = f"{history.end.time_s:.0f} s of virtual time in {history.end.wall_s:.0f} s"
-        return f"[{done}/{len(cells)}] {cell.method}, seed {cell.seed}: {history.end.reason}{accuracy}; {wall}"
+        place, under = f"{done}/{cells}" if cells else f"{done}", f"{cell.under}, " if cell.under else ""
+        return f"[{place}] {under}{cell.method}, seed {cell.seed}: {history.end.reason}{accuracy}; {wall}"
 
     if not sys.stderr.isatty():
         yield lambda cell, row: None, lambda cell, history: click.echo(told(cell, history), err=True)

@@ -28,11 +28,12 @@ DECIDING = ("thinwire", "numpy", "torch", "machine")
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One method and one seed of a scenario."""
+    """One method and one seed of a scenario; `under` is a folder of its own where several scenarios share one."""
 
     scenario: Scenario
     method: str
     seed: int
+    under: str = ""
 
     @property
     def settings(self) -> CoordinatorSettings:
@@ -42,7 +43,7 @@ class Cell:
     @property
     def file(self) -> str:
         """The name of its history, below the folder of the results."""
-        return f"{self.method}/seed-{self.seed}.jsonl"
+        return f"{self.under}{'/' if self.under else ''}{self.method}/seed-{self.seed}.jsonl"
 
     def header(self, parameters: int = 0) -> Header:
         """What its history says of itself; the fingerprint is of all that decides its rows."""

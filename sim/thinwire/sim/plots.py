@@ -6,7 +6,7 @@ beyond it they would be of fewer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from itertools import groupby
@@ -102,9 +102,7 @@ def draw(picture: Picture, histories: Sequence[History], form: str) -> bytes:
 def by_group(history: History, form: str) -> bytes:
     """Density up over time of one history, a line a group."""
     title = f"Density up by group: {_plain(history.header.method)}"
-    picture = Picture(
-        "", title, "time (s)", "share of the parameters (%)", lambda r: r.time_s, _density
-    )
+    picture = Picture("", title, "time (s)", "share of the parameters (%)", lambda r: r.time_s, _density)
     figure, axes = _canvas(picture)
     for place, group in enumerate(sorted({group for row in history.rows for group in row.density})):
         here = [(row.time_s, 100 * row.density[group]) for row in history.rows if group in row.density]
@@ -146,6 +144,19 @@ def curves(
         label = _plain(name) if first else "_"  # the legend leaves out what begins so
         axes.plot(*zip(*points, strict=True), color=colour, label=label, linewidth=1.3)
     axes.legend(frameon=False, fontsize=9)
+    return _saved(figure, form)
+
+
+def lines(
+    title: str, axes_labels: tuple[str, str], series: Mapping[str, Sequence[tuple[float, float]]], form: str
+) -> bytes:
+    """A line with marks for each name, over (x, y); y is logarithmic."""
+    picture = Picture("", title, *axes_labels, _bytes, _bytes)
+    figure, axes = _canvas(picture)
+    for place, (name, points) in enumerate(series.items()):
+        colour, dash = COLOURS[place % len(COLOURS)], DASHES[place // len(COLOURS) % len(DASHES)]
+        axes.semilogy(*zip(*points, strict=True), f"o{dash}", color=colour, label=_plain(name), ms=4, linewidth=1.5)
+    axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return _saved(figure, form)
 
 

@@ -45,12 +45,15 @@ class _Pictures(Task):
 
     def __init__(
         self, *, batch_size: int = 32, partition: str = "iid", alpha: float = 0.5, per_device: int = 2,
-        partition_seed: int = 0,
+        partition_seed: int = 0, test_examples: int = 0,
     ) -> None:  # fmt: skip
         check_batch_size(batch_size)
+        if test_examples < 0:
+            raise ValueError(f"test_examples is {test_examples}; it must be 1 or more, or 0 for all")
         check_choice("partition", partition, ("iid", "dirichlet", "classes", "quantity"))
         self.batch_size = batch_size
         self.sharing = Sharing(partition, alpha, per_device, partition_seed)
+        self.test_examples = test_examples  # the first of the test pictures, which are in no order; 0 is all
 
     def batches(self, device: DeviceInfo) -> Iterator[Pair]:
         pictures = find(self.name, device.data_dir)
@@ -66,7 +69,7 @@ class _Pictures(Task):
         return len(self._shard(device))
 
     def evaluate(self, model: nn.Module) -> dict[str, float]:
-        return _test_examples(self.name).measure(model)
+        return _test_examples(self.name, self.test_examples or None).measure(model)
 
     def labels(self) -> Labels:
         """What `thinwire partition` reports on."""
@@ -95,18 +98,47 @@ class MNIST(_Pictures):
 
 
 class CIFAR10(_Pictures):
-    """Photographs, colour, 32x32: a convolutional network of 92,074 parameters."""
+    """Photographs, colour, 32x32: a convolutional network of 92,074 parameters.
+
+    `size = "small"` is one of 54,250, which sees them at 16x16: three times as fast.
+    """
 
     name = "cifar10"
 
-    def model(self) -> nn.Module:
-        return nn.Sequential(
-            Standardise((0.49140, 0.48216, 0.44653), (0.24703, 0.24349, 0.26159)),
-            *_layer(3, 32, kernel=5, stride=2),
-            *_layer(32, 64, kernel=3, stride=2),
-            *_layer(64, 96, kernel=3, stride=2),
-            nn.Flatten(), nn.Linear(96 * 4 * 4, CLASSES),
+    def __init__(
+        self, *, size: str = "medium", batch_size: int = 32, partition: str = "iid", alpha: float = 0.5,
+        per_device: int = 2, partition_seed: int = 0, test_examples: int = 0,
+    ) -> None:  # fmt: skip
+        super().__init__(
+            batch_size=batch_size, partition=partition, alpha=alpha, per_device=per_device,
+            partition_seed=partition_seed, test_examples=test_examples,
         )  # fmt: skip
+        check_choice("size", size, ("small", "medium"))
+        self.size = size
+
+    def model(self) -> nn.Module:
+        standardise = Standardise((0.49140, 0.48216, 0.44653), (0.24703, 0.24349, 0.26159))
+        return _small_model(standardise) if self.size == "small" else _medium_model(standardise)
+
+
+def _medium_model(standardise: Standardise) -> nn.Module:
+    return nn.Sequential(
+        standardise,
+        *_layer(3, 32, kernel=5, stride=2),
+        *_layer(32, 64, kernel=3, stride=2),
+        *_layer(64, 96, kernel=3, stride=2),
+        nn.Flatten(), nn.Linear(96 * 4 * 4, CLASSES),
+    )  # fmt: skip
+
+
+def _small_model(standardise: Standardise) -> nn.Module:
+    return nn.Sequential(
+        standardise,
+        nn.AvgPool2d(2),
+        *_layer(3, 32, kernel=5, stride=2),
+        *_layer(32, 64, kernel=3, stride=2),
+        nn.Flatten(), nn.Linear(64 * 4 * 4, 32), nn.ReLU(), nn.Linear(32, CLASSES),
+    )  # fmt: skip
 
 
 def _grey_model(standardise: Standardise) -> nn.Module:
@@ -133,9 +165,9 @@ def _labels(name: str, data_dir: Path | None) -> Labels:
 
 
 @functools.lru_cache(maxsize=1)
-def _test_examples(name: str) -> Examples:
+def _test_examples(name: str, first: int | None) -> Examples:
     pictures = find(name)
-    return _examples(pictures.test_image, pictures.test_label)
+    return _examples(pictures.test_image[:first], pictures.test_label[:first])
 
 
 def _examples(image_NCHW: Bytes, label_N: Bytes) -> Examples:

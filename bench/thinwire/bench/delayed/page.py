@@ -1,0 +1,169 @@
+"""The page of the delayed table: what was reached, when, after how many bytes, and with what it was run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from statistics import median
+
+from thinwire.bench.delayed import grid
+from thinwire.bench.delayed.cells import TARGET_SHARE, Entry
+from thinwire.bench.delayed.grid import Link, Size
+from thinwire.common.history import versions
+from thinwire.common.units import about
+
+# What the source of the method tells of CIFAR-10 at its worst: 5 units where others need 38 to 97.
+BAR = 38 / 5
+
+
+def write(entries: Sequence[Entry], size: Size, folder: Path, command: str) -> None:
+    """Leave delayed.md, with its tables, and delayed.svg in a folder of results."""
+    from thinwire.sim.plots import lines
+
+    folder.mkdir(parents=True, exist_ok=True)
+    series = {
+        name: [(link.round_trip, at[link]) for link in grid.LATENCY if link in at]
+        for name in _methods(entries)
+        if (at := _by_link(entries, grid.WORST, name))
+    }
+    shown = {name: points for name, points in series.items() if len(points) > 1}
+    if shown:
+        title = "Time to the target, by round trip (worst setting, latency only)"
+        picture = lines(title, ("round trip, units of K steps", "units to the target"), shown, "svg")
+        (folder / "delayed.svg").write_bytes(picture)
+    (folder / "delayed.md").write_text("\n".join(_page(entries, size, command, bool(shown))), encoding="utf-8")
+
+
+def _page(entries: Sequence[Entry], size: Size, command: str, drawn: bool) -> Iterator[str]:
+    yield from _head(size, command)
+    yield from _verdict(entries)
+    for alpha in sorted({entry.alpha for entry in entries}):
+        yield from _setting([entry for entry in entries if entry.method in grid.METHODS], alpha)
+    yield from _ablation(entries)
+    if drawn:
+        yield from ("![units to the target, by round trip](delayed.svg)", "")
+
+
+def _head(size: Size, command: str) -> Iterator[str]:
+    used = ", ".join(f"{name} {version}" for name, version in versions().items())
+    yield from (
+        "# The delayed update: time to one accuracy",
+        "",
+        f"Written by `{command}` on {datetime.now(timezone.utc):%Y-%m-%d}; {used}; {os.cpu_count()} cores.",
+        "",
+        f"CIFAR-10, {grid.DEVICES} devices, a network of {grid.PARAMETERS:,} parameters (GroupNorm), batches of 10,"
+        f" {grid.LOCAL_STEPS} local steps between two deltas, in virtual time with the product's own cores. A unit is"
+        f" the time of these {grid.LOCAL_STEPS} steps. A link is its round trip and the time of one dense float32 model"
+        " each way, in units. The accuracy is the coordinator's model's, on the first"
+        f" {size.test_examples:,} test pictures. The target is {TARGET_SHARE:.0%} of what synchronous dense FedAvg"
+        f" reaches in {size.reference_rounds} rounds, the mean of its seeds, fixed before the other runs; it counts as"
+        " reached at the first of two measurements in a row. `-` is a run that did not reach it"
+        f" ({size.most_rounds} rounds at most, with overlap {size.most_units} units).",
+        "",
+        "Synchronous dense methods (+) learn the same on every link: their rounds are run once without a link, and the"
+        " first four again on each link, which gives the time of a round there; the checksums of these are compared.",
+        "",
+    )
+
+
+def _verdict(entries: Sequence[Entry]) -> Iterator[str]:
+    at = {name: units for name in _methods(entries) if (units := _by_link(entries, grid.WORST, name).get(grid.FAR))}
+    ours = at.get(grid.OURS)
+    dense = {name: at[name] for name in grid.DENSE_SYNCHRONOUS if name in at}
+    if ours is None or not dense:
+        return
+    best = min(dense, key=lambda name: dense[name])
+    ratio = dense[best] / ours
+    faster = sorted(name for name, units in at.items() if units < ours)
+    yield from (
+        f"In the worst setting, alpha {grid.WORST} on {_words(grid.FAR)}: `{grid.OURS}` {ours:.0f} units, the best"
+        f" synchronous dense method, `{best}`, {dense[best]:.0f}: {ratio:.1f} times. The bar of {BAR:.1f} times is"
+        f" {'reached' if ratio >= BAR else 'MISSED'}."
+        + (f" Faster than `{grid.OURS}`: {', '.join(faster)}." if faster else " No other method is faster."),
+        "",
+    )
+
+
+def _setting(entries: Sequence[Entry], alpha: str) -> Iterator[str]:
+    here = [entry for entry in entries if entry.alpha == alpha]
+    target = here[0].target
+    yield from (f"## {'IID' if alpha == grid.EVEN else f'Dirichlet {alpha}'}: target {target:.3f}", "")
+    links = sorted({Link(entry.round_trip, entry.dense) for entry in here})
+    if grid.FAR in links:
+        yield from _one_link(here, grid.FAR)
+    yield from ("Units to the target, median of the seeds that were run:", "")
+    yield f"| link: round trip / dense | {' | '.join(f'{link.round_trip:g} / {link.dense:g}' for link in links)} |"
+    yield f"| --- |{' ---: |' * len(links)}"
+    for name in _methods(here):
+        at = _by_link(here, alpha, name)
+        asked = {Link(entry.round_trip, entry.dense) for entry in here if entry.method == name}
+        cells = [f"{at[link]:.0f}" if link in at else "-" if link in asked else "" for link in links]
+        yield f"| {_marked(name)} | {' | '.join(cells)} |"
+    yield ""
+
+
+def _ablation(entries: Sequence[Entry]) -> Iterator[str]:
+    seeds = {entry.seed for entry in entries if entry.method in grid.ABLATIONS}
+    shown = [
+        entry for entry in entries
+        if entry.method in (grid.OURS, *grid.ABLATIONS) and entry.alpha == grid.WORST and entry.seed in seeds
+    ]  # fmt: skip
+    if seeds:
+        yield from (f"## `{grid.OURS}` with one part changed, Dirichlet {grid.WORST}", "")
+        yield from _one_link(shown, grid.FAR)
+
+
+def _one_link(here: Sequence[Entry], link: Link) -> Iterator[str]:
+    at_link = [entry for entry in here if Link(entry.round_trip, entry.dense) == link]
+    ours = _median([entry for entry in at_link if entry.method == grid.OURS])
+    yield from (f"On {_words(link)}:", "")
+    yield "| method | seeds | units to the target | times ours | up | down | density | delay, steps | best |"
+    yield "| --- |" + " ---: |" * 8
+    for name in _methods(at_link):
+        runs = [entry for entry in at_link if entry.method == name]
+        units = _median(runs)
+        hit = [entry for entry in runs if entry.units is not None]
+        yield " | ".join((
+            f"| {_marked(name)}", f"{len(hit)} of {len(runs)}", _spread([e.units for e in hit if e.units]),
+            f"{units / ours:.1f}" if units and ours else "-",
+            about(median(e.bytes_up or 0 for e in hit)) if hit else "-",
+            about(median(e.bytes_down or 0 for e in hit)) if hit else "-",
+            f"{median(e.density for e in runs):.1%}", f"{median(e.delay_steps for e in runs):.0f}",
+            f"{median(e.best for e in runs):.3f} |",
+        ))  # fmt: skip
+    yield ""
+
+
+def _words(link: Link) -> str:
+    return f"a link with a round trip of {link.round_trip:g} units and {link.dense:g} units a dense model"
+
+
+def _marked(name: str) -> str:
+    return f"{name} +" if name in grid.DENSE_SYNCHRONOUS else name
+
+
+def _methods(entries: Sequence[Entry]) -> list[str]:
+    return list(dict.fromkeys(entry.method for entry in entries))
+
+
+def _by_link(entries: Sequence[Entry], alpha: str, name: str) -> dict[Link, float]:
+    found: dict[Link, list[Entry]] = {}
+    for entry in entries:
+        if (entry.alpha, entry.method) == (alpha, name):
+            found.setdefault(Link(entry.round_trip, entry.dense), []).append(entry)
+    return {link: units for link, runs in found.items() if (units := _median(runs)) is not None}
+
+
+def _median(runs: Sequence[Entry]) -> float | None:
+    """None unless most of the runs got there."""
+    hit = [entry.units for entry in runs if entry.units is not None]
+    return median(hit) if hit and 2 * len(hit) > len(runs) else None
+
+
+def _spread(units: Sequence[float]) -> str:
+    if not units:
+        return "-"
+    around = f" ({min(units):.0f} to {max(units):.0f})" if len(units) > 1 else ""
+    return f"{median(units):.0f}{around}"
