@@ -79,7 +79,10 @@ METHODS: Mapping[str, Method] = {
         Method("diloco-delayed", 'training.algorithm = "diloco-delayed"', overlaps=True),
         Method("fedavg-topk", 'training.algorithm = "fedavg-topk"', dense=False),
         Method("dpga", 'training.algorithm = "dpga"\ndensity.up = 0.1\ndensity.down = 0.1', dense=False, overlaps=True),
-        Method("delayed-dynamic", 'training.algorithm = "delayed-dynamic"\n', dense=False, overlaps=True),
+        Method(
+            "delayed-dynamic", 'training.algorithm = "delayed-dynamic"\ndensity.ladder = [0.1, 0.05, 0.02]',
+            dense=False, overlaps=True,
+        ),
     )
 }
 OURS = "delayed-dynamic"
