@@ -14,7 +14,7 @@ assert _spec.loader is not None
 mutants = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(mutants)
 
-# Some mistakes need a rare fault at the right moment; the first seed that finds the shyest of them is 356.
+# Some mistakes need a rare fault at the right moment; the first seed that finds the shyest of them is 453.
 MOST_SEEDS = 600
 
 

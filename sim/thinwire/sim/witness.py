@@ -135,8 +135,12 @@ class Witness:
 
     def recovered(self, state: RunState, last: int) -> None:
         """Another process took over, with entries up to `last`; what nobody was told of may be undone."""
-        book = self.book
-        for written in book.undo(last):
+        book, before = self.book, {device: self.gone(device) for device in self._set_back}
+        lost = book.undo(last)
+        for device, gone_P in before.items():
+            # It was doubted while the coordinator was down, when all that had been written counted as gone.
+            self.accounts[device].void_P |= gone_P & ~self.gone(device)
+        for written in lost:
             if isinstance(written.entry, entries.Admitted | entries.Rejected):
                 who = book.sums.identity(written.entry)
                 self._demand(who not in book.outcomes, f"the outcome of delta {who} was told, and is lost")
