@@ -89,6 +89,7 @@ def test_a_real_task_repeats_bit_for_bit_on_one_shared_model() -> None:
     first = run_cell(cell)
     assert first.rows[-1].version == 5
     assert first.measured[-1].accuracy is not None
+    assert {"device_accuracy", "device_accuracy_worst"} < set(first.measured[-1].metrics)
     assert untimed(first) == untimed(run_cell(cell))
 
 

@@ -51,6 +51,15 @@ def test_another_partition_seed_cuts_other_shards(mnist: Pictures) -> None:
     assert not torch.equal(parts[0].unique(dim=0), parts[1].unique(dim=0))
 
 
+def test_a_device_is_measured_by_its_share_of_each_class(mnist: Pictures) -> None:
+    torch.manual_seed(0)
+    task = load_task("mnist", {"partition": "classes", "per_device": 1})
+    model = task.model()
+    right_N = model(torch.from_numpy(mnist.test_image)).argmax(1).numpy() == mnist.test_label
+    by_class = sorted(right_N[mnist.test_label == label].mean() for label in range(10))
+    assert sorted(task.evaluate_devices(model, 10)) == pytest.approx(by_class)
+
+
 @pytest.mark.parametrize(("id", "shape"), [
     ("mnist", (1, 28, 28)), ("fashion-mnist", (1, 28, 28)), ("cifar10", (3, 32, 32)),
 ])  # fmt: skip

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from thinwire.common.values import Plan
 from thinwire.tasks import DeviceInfo, load_task
 from thinwire.tasks.flat import FlatModel
+from thinwire.tasks.per_device import spread
 from thinwire.trainer.optimizers import Optimizer, optimizer
 
 Vector = NDArray[np.float32]
@@ -40,12 +41,13 @@ class TorchLesson:
         return SharedLearner(self, DeviceInfo(f"device-{number}", number, self._devices, seed))
 
     def measure(self, weights_P: Vector, buffers_B: Vector) -> dict[str, float]:
-        """What the task's own `evaluate` says."""
+        """What the task's own `evaluate` says, and how the devices fare."""
         self.model.weights[:] = weights_P
         self.model.write_buffers(buffers_B)
         self.model.module.eval()
         with torch.no_grad():
             metrics = self.task.evaluate(self.model.module)
+            metrics |= spread(self.task.evaluate_devices(self.model.module, self._devices))
         self.model.module.train()
         return {name: float(figure) for name, figure in metrics.items()}
 

@@ -68,11 +68,15 @@ class Heterogeneity:
         }
 
 
+def counts(labels: Labels, shards: Shards) -> Counts:
+    """How many examples of each class each shard has, (D, C)."""
+    label_N, num = np.asarray(labels.label_N), len(labels.classes)
+    return np.stack([np.bincount(label_N[index_M], minlength=num) for index_M in shards]).astype(np.int64)
+
+
 def heterogeneity(labels: Labels, shards: Shards) -> Heterogeneity:
     """Count the labels of each shard and hold them against the whole."""
-    label_N = np.asarray(labels.label_N)
-    num = len(labels.classes)
-    count_DC = np.stack([np.bincount(label_N[index_M], minlength=num) for index_M in shards]).astype(np.int64)
+    count_DC = counts(labels, shards)
     share_DC = count_DC / count_DC.sum(axis=1, keepdims=True)
     whole_C = count_DC.sum(axis=0) / count_DC.sum()
     return Heterogeneity(

@@ -19,7 +19,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from thinwire.tasks.decode import CLASSES, Bytes
+from thinwire.tasks.heterogeneity import counts
 from thinwire.tasks.partition import Index, Shards
+from thinwire.tasks.per_device import by_labels
 from thinwire.tasks.pictures import find
 from thinwire.tasks.sharing import Labels, Sharing
 from thinwire.tasks.supervised import Examples, Pair, batch_seed, check_batch_size, check_choice
@@ -70,6 +72,11 @@ class _Pictures(Task):
 
     def evaluate(self, model: nn.Module) -> dict[str, float]:
         return _test_examples(self.name, self.test_examples or None).measure(model)
+
+    def evaluate_devices(self, model: nn.Module, shards: int) -> list[float]:
+        test = _test_examples(self.name)
+        count_DC = counts(self.labels(), _shards(self.name, None, shards, self.sharing))
+        return by_labels(test.right(model), test.label_N.numpy(), count_DC)
 
     def labels(self) -> Labels:
         """What `thinwire partition` reports on."""

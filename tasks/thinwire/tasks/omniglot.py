@@ -31,8 +31,10 @@ from torch.nn import functional
 
 from thinwire.common.errors import TaskError
 from thinwire.tasks.arrays import Array, ArraySpec, read_arrays
+from thinwire.tasks.heterogeneity import counts
 from thinwire.tasks.images import Standardise
 from thinwire.tasks.partition import Shards
+from thinwire.tasks.per_device import by_labels, by_owner
 from thinwire.tasks.sharing import Labels, Sharing
 from thinwire.tasks.supervised import Examples, Pair, batch_seed, check_batch_size
 from thinwire.tasks.task import DeviceInfo, Task
@@ -107,6 +109,13 @@ class Omniglot(Task):
 
     def evaluate(self, model: nn.Module) -> dict[str, float]:
         return held_out().measure(model)
+
+    def evaluate_devices(self, model: nn.Module, shards: int) -> list[float]:
+        right_N, every = held_out().right(model), drawings()
+        if self.sharing.scheme != "natural":
+            return by_labels(right_N, every.character_N[every.held_out_N], counts(self.labels(), self._shards(shards)))
+        # Writers are dealt in turn; every one has drawings in both parts.
+        return by_owner(right_N, every.writer_N[every.held_out_N] % shards, shards)
 
     def labels(self) -> Labels:
         """What `thinwire partition` reports on."""

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -48,6 +50,16 @@ class Examples:
                 loss += float(functional.cross_entropy(score_BC, label_B, reduction="sum"))
         model.train(was_training)
         return {"accuracy": right / len(self), "loss": loss / len(self)}
+
+    def right(self, model: nn.Module) -> NDArray[np.bool_]:
+        """Which examples a model classifies rightly; the model keeps its mode."""
+        was_training = model.training
+        model.eval()
+        with torch.no_grad():
+            right = [model(input_B).argmax(1) == label_B for input_B, label_B in self._in_order()]
+        model.train(was_training)
+        right_N: NDArray[np.bool_] = torch.cat(right).numpy()
+        return right_N
 
     def _in_order(self) -> Iterator[Pair]:
         return zip(

@@ -14,7 +14,7 @@ So a constructor must stay cheap and must not read data: read on first use.
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -72,3 +72,10 @@ class Task(abc.ABC):
         May leave the model in evaluation mode. An empty answer means that this task has no measure.
         """
         return {}
+
+    def evaluate_devices(self, model: nn.Module, shards: int) -> Sequence[float]:
+        """Measure a model for each device: its accuracy on examples like that device's own, which none trains on.
+
+        Only a simulation asks, for only it knows all devices. An empty answer means that this task cannot say.
+        """
+        return ()

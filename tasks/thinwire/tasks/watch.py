@@ -29,7 +29,9 @@ from torch.nn import functional
 
 from thinwire.common.errors import TaskError
 from thinwire.tasks.arrays import Array, ArraySpec, read_arrays
+from thinwire.tasks.heterogeneity import counts
 from thinwire.tasks.partition import Shards
+from thinwire.tasks.per_device import by_labels, by_owner
 from thinwire.tasks.sharing import Labels, Sharing
 from thinwire.tasks.supervised import Examples, Pair, batch_seed, check_batch_size, check_choice, norm_layer
 from thinwire.tasks.task import DeviceInfo, Task
@@ -114,6 +116,13 @@ class WatchActivity(Task):
     def evaluate(self, model: nn.Module) -> dict[str, float]:
         return held_out().measure(model)
 
+    def evaluate_devices(self, model: nn.Module, shards: int) -> list[float]:
+        right_N, cut = held_out().right(model), windows()
+        if self.sharing.scheme != "natural":
+            return by_labels(right_N, cut.label_N[cut.held_out_N], counts(self.labels(), _shards(self.sharing, shards)))
+        people = by_owner(right_N, cut.subject_N[cut.held_out_N] - 1, PEOPLE)
+        return [people[shard % PEOPLE] for shard in range(shards)]
+
     def labels(self) -> Labels:
         """What `thinwire partition` reports on."""
         cut, training = windows(), training_windows()
@@ -122,7 +131,7 @@ class WatchActivity(Task):
     def _examples(self, device: DeviceInfo) -> Examples:
         if self.sharing.scheme == "natural":
             return person(device.shard)
-        return windows().examples(training_windows()[shards(self.sharing, device.shards)[device.shard]])
+        return windows().examples(training_windows()[_shards(self.sharing, device.shards)[device.shard]])
 
 
 class FramedConv(nn.Module):
@@ -155,7 +164,7 @@ def _windows_of(subject: int) -> Examples:
 
 
 @functools.lru_cache(maxsize=8)
-def shards(sharing: Sharing, devices: int) -> Shards:
+def _shards(sharing: Sharing, devices: int) -> Shards:
     """Share the training windows out; places are among the training windows."""
     return sharing.cut(WatchActivity().labels(), devices)
 
