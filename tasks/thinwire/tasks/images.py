@@ -74,7 +74,7 @@ class _Pictures(Task):
         return _test_examples(self.name, self.test_examples or None).measure(model)
 
     def evaluate_devices(self, model: nn.Module, shards: int) -> list[float]:
-        test = _test_examples(self.name)
+        test = _test_examples(self.name, self.test_examples or None)
         count_DC = counts(self.labels(), _shards(self.name, None, shards, self.sharing))
         return by_labels(test.right(model), test.label_N.numpy(), count_DC)
 
