@@ -15,6 +15,8 @@ from thinwire.common.history import History, HistoryError, Row, read_history, wr
 from thinwire.sim.cell import Cell, run_cell
 from thinwire.sim.settings import Scenario
 
+CELLS_A_PROCESS = 8
+
 Seen = Callable[[Cell, Row], None]
 Finished = Callable[[Cell, History], None]
 
@@ -58,8 +60,10 @@ def _run(cells: Sequence[Cell], jobs: int, seen: Seen) -> Iterator[tuple[Cell, H
         for cell in cells:
             yield cell, run_cell(cell, lambda row, cell=cell: seen(cell, row))  # type: ignore[misc]
         return
-    # Spawned, never forked: torch's threads do not survive a fork.
-    with ProcessPoolExecutor(min(jobs, len(cells)), multiprocessing.get_context("spawn")) as pool:
+    # Spawned, never forked: torch's threads do not survive a fork. And not for long: what a run has allocated and freed
+    # again lies about in the memory of its process.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(jobs, len(cells)), context, max_tasks_per_child=CELLS_A_PROCESS) as pool:
         running = {pool.submit(run_cell, cell): cell for cell in cells}
         try:
             for done in as_completed(running):

@@ -80,8 +80,10 @@ METHODS: Mapping[str, Method] = {
         Method("fedavg-topk", 'training.algorithm = "fedavg-topk"', dense=False),
         Method("dpga", 'training.algorithm = "dpga"\ndensity.up = 0.1\ndensity.down = 0.1', dense=False, overlaps=True),
         Method(
-            "delayed-dynamic", 'training.algorithm = "delayed-dynamic"\ndensity.ladder = [0.1, 0.05, 0.02]',
-            dense=False, overlaps=True,
+            "delayed-dynamic",
+            'training.algorithm = "delayed-dynamic"\ndensity.max = 0.1\ndensity.ladder = [0.1, 0.05, 0.02]',
+            dense=False,
+            overlaps=True,
         ),
     )
 }
