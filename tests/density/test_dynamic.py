@@ -63,6 +63,16 @@ def test_one_device_that_lies_about_its_loss_moves_nothing() -> None:
     assert rounds(honest, told) == rounds(infiltrated, lies)
 
 
+def test_a_window_about_which_devices_disagree_moves_nothing_yet() -> None:
+    agreed, split = (policy("temporal", window=1, ladder=()) for _ in range(2))
+    gains = (-0.07, -0.05, -0.03, -0.01, 0.01, 0.03, 0.05, 0.07)
+    apart = dict(zip(NAMES, (1.0 - gain for gain in gains), strict=True))
+    assert rounds(agreed, losses(1.0, 1.01)) == [0.05, pytest.approx(0.075)]
+    assert rounds(split, [*losses(1.0), apart]) == [0.05, 0.05]
+    # It is weighed together with the next ones, in which nobody gains anything: in the end that is a plateau.
+    assert rounds(split, [apart] * 3) == [0.05, 0.05, pytest.approx(0.075)]
+
+
 def test_devices_that_tell_no_loss_leave_the_rate_alone() -> None:
     temporal = policy("temporal", **IN_TIME)
     for _ in range(8):

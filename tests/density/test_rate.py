@@ -1,7 +1,9 @@
 """The update rate over time: the ladder, the window rule, and what undoes it. algorithms: docs/density.md."""
 
 import math
+from itertools import pairwise
 
+import numpy as np
 import pytest
 
 from thinwire.server.density.rate import Rate
@@ -60,3 +62,35 @@ def test_a_change_after_which_the_loss_rose_is_undone_and_the_rate_rests_for_two
 
 def test_a_loss_that_rises_without_a_change_before_it_is_a_plateau() -> None:
     assert path(Rate(density=0.04), [0.01, -0.2]) == [0.04, pytest.approx(0.06)]
+
+
+def test_a_gain_that_is_doubted_moves_nothing_until_windows_together_make_it_clear() -> None:
+    rate = Rate(density=0.05)
+    # Four windows at 0.05 are clear of the upper mark of 0.03 by 0.02; one of them alone is not, nor are three.
+    for density in (0.05, 0.05, 0.05, 0.04):
+        rate.close_window(0.05, 1.0, RULES, doubt=0.07)
+        assert rate.density == pytest.approx(density)
+
+
+def test_noise_around_a_steady_gain_moves_a_rate_less_when_it_is_known_for_noise() -> None:
+    """Windows one after another share a loss, so what one gains too much the next gains too little."""
+    draw = np.random.default_rng(0)
+    noise = draw.normal(scale=0.03, size=401)
+    gains = 0.015 + noise[:-1] - noise[1:]
+    believed, doubted = Rate(density=0.05), Rate(density=0.05)
+    paths: dict[str, list[float]] = {"believed": [], "doubted": []}
+    for gain in gains:
+        believed.close_window(float(gain), 1.0, RULES)
+        doubted.close_window(float(gain), 1.0, RULES, doubt=0.03 * math.sqrt(2))
+        paths["believed"].append(math.log(believed.density))
+        paths["doubted"].append(math.log(doubted.density))
+    moved = {name: sum(a != b for a, b in zip(path, path[1:], strict=False)) for name, path in paths.items()}
+    assert moved["doubted"] < moved["believed"] / 4
+
+
+def test_a_plateau_is_found_through_noise() -> None:
+    rate, draw = Rate(density=0.05), np.random.default_rng(1)
+    noise = draw.normal(scale=0.02, size=61)
+    for before, after in pairwise(noise.tolist()):
+        rate.close_window(before - after, 1.0, RULES, doubt=0.02 * math.sqrt(2))
+    assert rate.density > 0.15

@@ -18,7 +18,7 @@ import numpy as np
 
 from thinwire.server.density.allocate import allocate, need_of
 from thinwire.server.density.grouping import groups_of
-from thinwire.server.density.history import Account, full, weighted_median
+from thinwire.server.density.history import Account, doubt_of, full, weighted_median
 from thinwire.server.density.policy import Arrays, DeltaSeen, Fields, Group, Vector
 from thinwire.server.density.rate import Rate
 from thinwire.server.density.rules import DensityRules
@@ -110,7 +110,7 @@ class Dynamic:
             unsent = weighted_median((a.unsent / a.energy, a.share) for _, a in members if a.energy > 0)
             gain = weighted_median(told)
             if gain is not None:
-                rate.close_window(gain, 1.0 if unsent is None else unsent, self._rules)
+                rate.close_window(gain, 1.0 if unsent is None else unsent, self._rules, doubt_of(told, gain))
 
     # -- space -------------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ A device is compared with itself alone: a mean over all would move with whoever 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 import msgspec
@@ -15,6 +16,8 @@ import msgspec
 # A loss this far from its own size before is no loss that fell or rose, but a broken or a lying device.
 WILDEST_GAIN = 1.0
 TINY = 1e-12
+# Of normal values: their deviation over their median deviation, times the error of a median over that of a mean.
+MEDIAN_ERROR = 1.4826 * 1.2533
 SMOOTH = 0.5  # weight of a device's newest delta in its mean of unsent energy
 
 
@@ -58,6 +61,16 @@ def full(accounts: Iterable[Account], length: int) -> bool:
     """Whether a window is over."""
     counts = [account.deltas for account in accounts if account.deltas]
     return bool(counts) and sum(counts) >= length * len(counts)
+
+
+def doubt_of(weighed: Iterable[tuple[float, float]], middle: float) -> float:
+    """How far off the median of (value, weight) may be, by how much the values disagree: one standard error.
+
+    By the median deviation, so one device that lies moves this no more than the median; of one device nothing is known.
+    """
+    ordered = list(weighed)
+    deviation = weighted_median((abs(value - middle), weight) for value, weight in ordered) or 0.0
+    return MEDIAN_ERROR * deviation / math.sqrt(len(ordered)) if ordered else 0.0
 
 
 def weighted_median(weighed: Iterable[tuple[float, float]]) -> float | None:

@@ -11,6 +11,10 @@ and a group's gain is the median of its devices', each weighted by its share.
     window    gain < plateau: density * 1.5;   gain > progress: density / 1.25;   else it stays
               after a change, gain < -plateau: undo it, and hold still for two windows
               where nearly everything is sent as it is, no rise: it could not help
+
+What devices disagree about is doubt: a mark counts as passed only where the gain is beyond it by that much, and while
+none is passed and the doubt reaches over one, windows are taken together. Gains of windows in a row add up to the fall
+from before the first to the last, so the doubt of their mean shrinks with their number.
 """
 
 from __future__ import annotations
@@ -33,6 +37,9 @@ class Rate(msgspec.Struct, kw_only=True):
     pace: float | None = None  # gain on the rung before
     before: float | None = None  # density before the last change
     rest: int = 0
+    gains: float = 0.0  # sum over `windows` that said nothing clear so far
+    windows: int = 0
+    doubt: float = 0.0  # the largest of theirs
 
     @classmethod
     def at_start(cls, rules: DensityRules) -> Rate:
@@ -41,12 +48,16 @@ class Rate(msgspec.Struct, kw_only=True):
             return cls(density=rules.ladder[0], rung=0)
         return cls(density=rules.ladder[0] if rules.ladder else rules.up)
 
-    def close_window(self, gain: float, unsent: float, rules: DensityRules) -> None:
-        """Take in a window's gain, and the share of the energy that was left unsent in it."""
+    def close_window(self, gain: float, unsent: float, rules: DensityRules, doubt: float = 0.0) -> None:
+        """Take in a window's gain, how far it is to be doubted, and the share of the energy left unsent in it."""
         if self.rung >= 0:
             self._climb_down(gain, rules)
+        elif self.rest:
+            self.rest -= 1
         else:
-            self._adjust(gain, unsent, rules)
+            self.gains, self.windows = self.gains + gain, self.windows + 1
+            self.doubt = max(self.doubt, doubt)
+            self._adjust(self.gains / self.windows, self.doubt / self.windows, unsent, rules)
 
     def _climb_down(self, gain: float, rules: DensityRules) -> None:
         if self.pace is not None and gain < min(KEEPS_PACE * self.pace, self.pace):
@@ -58,17 +69,22 @@ class Rate(msgspec.Struct, kw_only=True):
         else:
             self.density = rules.ladder[self.rung]
 
-    def _adjust(self, gain: float, unsent: float, rules: DensityRules) -> None:
-        if self.rest:
-            self.rest -= 1
-        elif self.before is not None and gain < -rules.plateau:
-            self.density, self.before, self.rest = self.before, None, REST
-        else:
-            wanted = self._wanted(gain, unsent, rules)
-            self.before = self.density if wanted != self.density else None
-            self.density = wanted
+    def _adjust(self, gain: float, doubt: float, unsent: float, rules: DensityRules) -> None:
+        least, most = gain - doubt, gain + doubt
+        if self.before is not None and most < -rules.plateau:
+            self._settle(self.before, None)
+            self.rest = REST
+        elif most < rules.plateau:
+            raised = min(rules.most, RAISE * self.density)
+            self._move(self.density if unsent <= SATURATED else raised)
+        elif least > rules.progress:
+            self._move(max(rules.least, self.density / LOWER))
+        elif least >= rules.plateau and most <= rules.progress:
+            self._move(self.density)
 
-    def _wanted(self, gain: float, unsent: float, rules: DensityRules) -> float:
-        if gain < rules.plateau:
-            return self.density if unsent <= SATURATED else min(rules.most, RAISE * self.density)
-        return max(rules.least, self.density / LOWER) if gain > rules.progress else self.density
+    def _move(self, density: float) -> None:
+        self._settle(density, self.density if density != self.density else None)
+
+    def _settle(self, density: float, before: float | None) -> None:
+        self.density, self.before = density, before
+        self.gains, self.windows, self.doubt = 0.0, 0, 0.0
