@@ -84,7 +84,7 @@ def test_noise_around_a_steady_gain_moves_a_rate_less_when_it_is_known_for_noise
         doubted.close_window(float(gain), 1.0, RULES, doubt=0.03 * math.sqrt(2))
         paths["believed"].append(math.log(believed.density))
         paths["doubted"].append(math.log(doubted.density))
-    moved = {name: sum(a != b for a, b in zip(path, path[1:], strict=False)) for name, path in paths.items()}
+    moved = {name: sum(a != b for a, b in pairwise(path)) for name, path in paths.items()}
     assert moved["doubted"] < moved["believed"] / 4
 
 

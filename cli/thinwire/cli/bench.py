@@ -130,6 +130,45 @@ def delayed(quick: bool, parts: tuple[str, ...], jobs: int, cells: Path, out: Pa
 
 
 @bench.command()
+@click.option("--quick", is_flag=True, help="One seed and fewer rounds: ten minutes at most.")
+@click.option(
+    "--part", "parts", type=click.Choice(["omniglot", "cifar10"]), multiple=True,
+    help="These fleets only; may be repeated.",
+)  # fmt: skip
+@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Runs at a time, a process each.")
+@click.option(
+    "--cells", type=click.Path(file_okay=False, path_type=Path), default=Path("simulated/rate"), show_default=True,
+    help="Folder to keep each run in when it is done; what is there is not run again.",
+)  # fmt: skip
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder to leave a page with tables and plots in."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a run, then one a bar.")
+def rate(quick: bool, parts: tuple[str, ...], jobs: int, cells: Path, out: Path | None, as_json: bool) -> None:
+    """What a dynamic update rate saves, and whether it beats a fixed one of the same bytes.
+
+    Writers as devices (omniglot), and pictures shared out unevenly; these need `thinwire data fetch cifar10`.
+
+    
+    Example:
+      thinwire bench rate --quick --part omniglot
+    """
+    from thinwire.bench import rate as measured
+    from thinwire.cli.simulate import progress
+
+    size = measured.QUICK if quick else measured.FULL
+    asked = [part for name, part in measured.PARTS.items() if name in (parts or measured.PARTS)]
+    with progress() as (seen, finished):
+        folder = cells / ("quick" if quick else "full")
+        entries, histories = measured.measure(asked, size, folder, jobs, seen, finished)
+    if out is not None:
+        options = (" --quick" if quick else "") + "".join(f" --part {part}" for part in parts)
+        measured.write(entries, histories, size, out, f"thinwire bench rate{options}")
+    _print(entries, as_json)
+    _print(measured.verdicts(entries), as_json)
+
+
+@bench.command()
 @click.argument("task", default="watch")
 @click.option("--steps", type=click.IntRange(1), default=1200, show_default=True, help="Steps of the optimiser.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")

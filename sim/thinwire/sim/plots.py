@@ -46,6 +46,7 @@ class Picture:
     y: Figure_
     from_zero: bool = True
     target: bool = False
+    x_logarithmic: bool = False
 
 
 def _bytes(row: Row) -> float:
@@ -92,6 +93,8 @@ def draw(picture: Picture, histories: Sequence[History], form: str) -> bytes:
         _line(axes, picture, method, list(runs), place)
     if picture.target:
         _targets(axes, histories)
+    if picture.x_logarithmic:
+        axes.set_xscale("log")
     if picture.from_zero:
         axes.set_ylim(bottom=0)
     if axes.get_legend_handles_labels()[0]:
