@@ -106,6 +106,11 @@ ABLATIONS: Mapping[str, Method] = {
         _without("values-fp32", 'density.values = "fp32"\ndensity.values_down = "fp32"'),
         _without("down-dense", "density.down = 1.0"),
         _without("no-overlap", "training.overlap = false"),
+        _without(
+            "server-yogi",
+            'aggregation.server_optimizer = "yogi"\naggregation.server_learning_rate = 0.01\n'
+            "aggregation.server_momentum = 0.9",
+        ),
     )
 }
 DENSE_SYNCHRONOUS = tuple(name for name, method in METHODS.items() if method.lockstep)
