@@ -80,7 +80,7 @@ class AgentHost:
 
     def _begin(self) -> Agent:
         trial = self._trial
-        trial.another_clock(self.clock)
+        trial.misfortunes.another_clock(self.clock)
         description = Description(step_s=trial.step_s, joins_at=trial.agenda.now)
         agent: Agent = self._kind(
             trial.agenda, self.name, description, self.line, trial.coordinator,
@@ -115,8 +115,8 @@ class AgentHost:
         self._goes_down()
         # One fault at a time: what a power cut takes of the watermark must not make a flipped bit look like a torn end.
         self.folder.crash(power=power and not self._just_flipped)
-        if not power and self._trial.flips(self.folder):
-            self._flipped = self._trial.flip(self.folder)
+        if not power and self._trial.misfortunes.flips(self.folder):
+            self._flipped = self._trial.misfortunes.flip(self.folder)
             self._just_flipped = bool(self._flipped)
 
     def _goes_down(self) -> None:

@@ -111,7 +111,7 @@ class CoordinatorHost:
 
     def _start(self) -> None:
         trial = self._trial
-        trial.another_clock(self.clock)
+        trial.misfortunes.another_clock(self.clock)
         journal = self._journal()
         if journal.empty:
             # A run that was never begun is begun again from nothing.
@@ -144,7 +144,8 @@ class CoordinatorHost:
         staging = Staging(trial.plan.max_delta_bytes, 1 << 24)
         self._gone = False
         process = Process(
-            trial.agenda, recorder, welcome, staging, trial.reach_of("coordinator"), trial.sync_s, noted, performed,
+            trial.agenda, recorder, welcome, staging, trial.reach_of("coordinator"), trial.misfortunes.sync_s,
+            noted, performed,
             self._fail, commits, self.clock,
         )  # fmt: skip
         process.alive = not self._gone
@@ -172,6 +173,6 @@ class CoordinatorHost:
         self.folder.crash(power=power and self._whole is None)
         if process is not None:
             process.alive = False
-        if not power and self._trial.flips(self.folder):
+        if not power and self._trial.misfortunes.flips(self.folder):
             self._whole = self.folder.backup()
-            self._trial.flip(self.folder)
+            self._trial.misfortunes.flip(self.folder)
