@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from thinwire.common.codec import ValueCode
 from thinwire.common.link import LinkProfile
 from thinwire.common.values import Plan
-from thinwire.server.core import Rules
 from thinwire.server.policy import CommitPolicy, Sync
+from thinwire.server.rules import Rules
 from thinwire.sim.learners import Quadratic
 from thinwire.sim.scenario import Device, Scenario
 from thinwire.sim.world import Watch, World

@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 from thinwire.common.layout import Layout
 from thinwire.server import core, effects
 from thinwire.server.admit import Admission
-from thinwire.server.core import CoordinatorCore, Rules
+from thinwire.server.core import CoordinatorCore
 from thinwire.server.events import Event
 from thinwire.server.model import GlobalModel
+from thinwire.server.rules import Rules
 from thinwire.server.state import Frozen, RunState
 
 METHODS = {

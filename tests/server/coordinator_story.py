@@ -8,11 +8,12 @@ import numpy as np
 from thinwire.common.codec import Packet, ValueCode, pack, quantise
 from thinwire.common.layout import Layout, TensorSpec
 from thinwire.server.admit import Admission
-from thinwire.server.core import CoordinatorCore, Rules
+from thinwire.server.core import CoordinatorCore
 from thinwire.server.effects import Effect, Write
 from thinwire.server.events import DeltaSealed, Greeted, Started, Subscribed
 from thinwire.server.model import GlobalModel
 from thinwire.server.policy import Buffered
+from thinwire.server.rules import Rules
 from thinwire.server.state import Identity, RunState
 
 SIZE = 4

@@ -14,7 +14,7 @@ from thinwire.common.disk import Folder, OsFolder
 from thinwire.common.layout import Layout, TensorSpec
 from thinwire.common.statistics import pack_statistics
 from thinwire.server.admit import Admission
-from thinwire.server.core import CoordinatorCore, Rules
+from thinwire.server.core import CoordinatorCore
 from thinwire.server.effects import Effect
 from thinwire.server.events import DeltaSealed, Event, Greeted, Started, Subscribed
 from thinwire.server.home import Home
@@ -22,6 +22,7 @@ from thinwire.server.journal import Journal
 from thinwire.server.model import GlobalModel
 from thinwire.server.policy import Buffered
 from thinwire.server.recorder import Recorder
+from thinwire.server.rules import Rules
 from thinwire.server.state import Identity, RunState
 
 SIZE = 6

@@ -14,12 +14,13 @@ from thinwire.common.layout import Layout, TensorSpec
 from thinwire.common.values import Hello, Plan, Welcome
 from thinwire.server.admit import Admission
 from thinwire.server.coordinator import Coordinator
-from thinwire.server.core import CoordinatorCore, Rules
+from thinwire.server.core import CoordinatorCore
 from thinwire.server.events import DeltaSealed, Greeted, Subscribed
 from thinwire.server.metrics import CoordinatorMetrics
 from thinwire.server.model import Commit, GlobalModel
 from thinwire.server.policy import Buffered
 from thinwire.server.recorder import Recorder
+from thinwire.server.rules import Rules
 from thinwire.server.service import FleetService
 from thinwire.server.staging import Staging
 from thinwire.server.state import Identity, RunState

@@ -13,9 +13,9 @@ from thinwire.common.link import LinkProfile
 from thinwire.common.values import Plan, Welcome
 from thinwire.server import feed
 from thinwire.server.commits import CommitLog
-from thinwire.server.core import Rules
 from thinwire.server.effects import Finished
 from thinwire.server.policy import Buffered, Sync
+from thinwire.server.rules import Rules
 from thinwire.sim import coordinator
 from thinwire.sim.audit import MassAudit, MassError
 from thinwire.sim.learners import WholeSteps

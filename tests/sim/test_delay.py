@@ -6,8 +6,8 @@ import pytest
 from thinwire.common.codec import ValueCode
 from thinwire.common.link import LinkProfile
 from thinwire.common.values import Plan
-from thinwire.server.core import Rules
 from thinwire.server.policy import Buffered, Sync
+from thinwire.server.rules import Rules
 from thinwire.sim.learners import Quadratic
 from thinwire.sim.scenario import Break, Device, Scenario
 from thinwire.sim.world import Watch, World

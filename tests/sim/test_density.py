@@ -16,9 +16,9 @@ from thinwire.common.codec import Limits, ValueCode, kept_of, unpack
 from thinwire.common.link import LinkProfile
 from thinwire.common.values import Plan
 from thinwire.server import effects, events
-from thinwire.server.core import Rules
 from thinwire.server.density import DeltaSeen, DensityRules, Dynamic, LinkRules
 from thinwire.server.policy import Sync
+from thinwire.server.rules import Rules
 from thinwire.sim.learners import Quadratic
 from thinwire.sim.scenario import Device, Scenario
 from thinwire.sim.world import Watch, World

@@ -12,8 +12,8 @@ from thinwire.common.codec import ValueCode
 from thinwire.common.link import LinkProfile
 from thinwire.common.values import Plan
 from thinwire.server import feed
-from thinwire.server.core import Rules
 from thinwire.server.policy import Buffered, Sync
+from thinwire.server.rules import Rules
 from thinwire.sim.audit import MassAudit
 from thinwire.sim.learners import WholeSteps
 from thinwire.sim.scenario import Break, Device, Scenario, TrainerLoss

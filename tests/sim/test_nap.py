@@ -3,8 +3,8 @@
 import numpy as np
 
 from thinwire.common.values import Plan
-from thinwire.server.core import Rules
 from thinwire.server.policy import Buffered
+from thinwire.server.rules import Rules
 from thinwire.sim.learners import Quadratic
 from thinwire.sim.scenario import Device, Nap, Scenario
 from thinwire.sim.world import World

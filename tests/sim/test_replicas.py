@@ -8,8 +8,8 @@ import pytest
 from thinwire.common import checksum
 from thinwire.common.link import LinkProfile
 from thinwire.common.values import CommitChunk, FromCoordinator, FromDevice, Plan, SnapshotChunk
-from thinwire.server.core import Rules
 from thinwire.server.policy import Buffered
+from thinwire.server.rules import Rules
 from thinwire.sim.learners import Quadratic
 from thinwire.sim.scenario import Break, Device, History, Scenario, TrainerLoss
 from thinwire.sim.world import Watch, World

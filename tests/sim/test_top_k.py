@@ -5,8 +5,8 @@ import pytest
 
 from thinwire.common.codec import ValueCode
 from thinwire.common.values import Plan
-from thinwire.server.core import Rules
 from thinwire.server.policy import Sync
+from thinwire.server.rules import Rules
 from thinwire.sim.learners import Quadratic
 from thinwire.sim.scenario import Device, Scenario
 from thinwire.sim.world import World

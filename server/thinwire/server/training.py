@@ -7,10 +7,10 @@ from thinwire.common.layout import Layout
 from thinwire.common.settings import CoordinatorSettings
 from thinwire.common.values import Plan
 from thinwire.server.admit import Admission
-from thinwire.server.core import Rules
 from thinwire.server.density import DensityRules, LinkRules
 from thinwire.server.outer import outer_of
 from thinwire.server.policy import commit_policy
+from thinwire.server.rules import Rules
 
 
 def rules_of(settings: CoordinatorSettings, *, evaluate: bool) -> Rules:

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from thinwire.common.link import LinkProfile
 from thinwire.common.values import Plan
-from thinwire.server.core import Rules
 from thinwire.server.density import LinkRules
+from thinwire.server.rules import Rules
 from thinwire.trainer.course import Learner
 
 Vector = NDArray[np.float32]

@@ -16,10 +16,10 @@ import numpy as np
 
 from thinwire.common.codec import ValueCode, kept_of
 from thinwire.common.values import Plan
-from thinwire.server import core
 from thinwire.server.admit import Admission
 from thinwire.server.model import GlobalModel
 from thinwire.server.policy import Buffered, Sync
+from thinwire.server.rules import Rules
 from thinwire.server.state import Identity, RunState
 from thinwire.sim.agenda import Agenda
 from thinwire.sim.agent_host import AgentHost
@@ -74,7 +74,7 @@ class Trial:
         )  # fmt: skip
         window = self.plan.window if self.plan.overlap else 1
         policies = Buffered(1), Buffered(1), Buffered(2, window), Buffered(3, window), Sync(0.5, 1.0)
-        self.rules = core.Rules(
+        self.rules = Rules(
             policy=dice.choice(policies), values_down=ValueCode.FP32, density_down=dice.choice((1.0, 0.3, 0.1)),
             denominator="all", min_devices=count, evaluate=False,
         )  # fmt: skip
