@@ -318,7 +318,9 @@ class AgentHost:
 
     def _due(self, generation: int) -> Count:
         papers = self.papers
-        saved_P, seals, refunds = papers.files.get(generation, (self._trial.nothing(), 0, 0))
+        # A file that cannot be read, with none before it, takes along what it had been given back.
+        lost = max((papers.files[file][2] for file in papers.unreadable & papers.files.keys()), default=0)
+        saved_P, seals, refunds = papers.files.get(generation, (self._trial.nothing(), 0, lost))
         due_P = saved_P.copy()
         for change in papers.changes:
             sha256 = papers.seals[change.seq]
