@@ -22,6 +22,7 @@ from thinwire.common.values import (
     Welcome,
 )
 from thinwire.server import service
+from thinwire.server.rules import KNOWN_PER_CONNECTED
 
 STRANGER = Hello("stranger")
 
@@ -192,10 +193,11 @@ async def test_a_device_cannot_falsify_what_operators_see_of_others(fleet) -> No
 
 async def test_made_up_names_do_not_grow_the_ledger_without_end(open_fleet) -> None:
     async with open_fleet("limits.max_devices=2") as fleet:
-        room = service.KNOWN_PER_CONNECTED * 2 - len(fleet.serving.coordinator.devices)
+        room = KNOWN_PER_CONNECTED * 2 - len(fleet.serving.coordinator.core.ledger)
         for number in range(room):
             async with fleet.stream(f"made-up-{number}") as stream:
                 await stream.greet()
             await fleet.until(lambda: len(fleet.serving.coordinator.sessions) <= 1)
         refusal = await fleet.refuses(Hello("one-too-many"))
-    assert (refusal.reason, refusal.message) == (RefusalReason.FULL, "8 devices are known already")
+    assert (refusal.reason, refusal.retry_after_s) == (RefusalReason.FULL, 600)
+    assert refusal.message.startswith("8 devices are known already")

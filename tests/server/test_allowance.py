@@ -43,6 +43,7 @@ def test_a_device_that_begins_anew_without_end_is_held_up_and_writes_no_more() -
         assert isinstance(effect, Refused)
         assert effect.reason is RefusalReason.RATE_LIMITED
         assert "begins anew too often; it may again in 20 s" in effect.message
+        assert effect.retry_after_s == 20.0
     assert run.journal.last == last
     # What it is known as is still good, and so is anybody else.
     assert isinstance(run.happens(Greeted("restless", 32))[0], Recognised)

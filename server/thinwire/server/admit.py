@@ -11,6 +11,7 @@ from thinwire.common.codec import CodecError, Limits, Reason, unpack
 from thinwire.common.layout import Layout
 from thinwire.common.statistics import unpack_statistics
 from thinwire.common.values import RejectReason
+from thinwire.server.sums import length
 
 Vector = NDArray[np.float32]
 
@@ -63,7 +64,7 @@ class Admission:
             buffers_B = unpack_statistics(payload[split:], self.buffer_layout) if buffer_bytes else None
         except CodecError as error:
             return _rejection(error)
-        norm = _norm(delta.value_K)
+        norm = length(delta.value_K)
         refused = self._refuse_base(delta.base, version) or self._refuse_norm(norm)
         clip = self.clip_norm / norm if 0 < self.clip_norm < norm else 1.0
         return refused or Admitted(delta.base, delta.index_K, delta.value_K, buffers_B, norm, clip, delta.seed)
@@ -96,16 +97,18 @@ class Admission:
         return None
 
 
-def reopen(payload: bytes, buffer_bytes: int, layout: Layout, buffer_layout: Layout) -> Admitted:
-    """Unpack a delta that was admitted before; raise CodecError when it is not what it was."""
+def reopen(
+    payload: bytes, buffer_bytes: int, layout: Layout, buffer_layout: Layout, norm: float | None = None
+) -> Admitted:
+    """Unpack a delta that was admitted before; raise CodecError when it is not what it was.
+
+    Its norm is the one that was found then; None in journals that do not say.
+    """
     split = len(payload) - buffer_bytes
     delta = unpack(memoryview(payload)[:split], Limits(layout.hash, layout.size, layout.size, max_bytes=len(payload)))
     buffers_B = unpack_statistics(payload[split:], buffer_layout) if buffer_bytes else None
-    return Admitted(delta.base, delta.index_K, delta.value_K, buffers_B, _norm(delta.value_K), seed=delta.seed)
-
-
-def _norm(value_K: Vector) -> float:
-    return float(np.linalg.norm(value_K.astype(np.float64)))
+    found = length(delta.value_K) if norm is None else norm
+    return Admitted(delta.base, delta.index_K, delta.value_K, buffers_B, found, seed=delta.seed)
 
 
 def _bad(message: str) -> Rejected:

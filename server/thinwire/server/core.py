@@ -13,6 +13,8 @@ before any effect that lets the world know. The gRPC service and the in-process 
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from thinwire.common import __version__
@@ -21,6 +23,7 @@ from thinwire.server import entries
 from thinwire.server.admit import Admission, Admitted, Rejected
 from thinwire.server.allowance import Allowance
 from thinwire.server.effects import (
+    NO_ROOM_S,
     Effect,
     Evaluate,
     Finished,
@@ -38,17 +41,19 @@ from thinwire.server.greeting import Doubts, Recognition, recognise
 from thinwire.server.ledger import LedgerError
 from thinwire.server.model import DivergedError
 from thinwire.server.policy import BufferView
-from thinwire.server.rules import Rules
+from thinwire.server.rules import KNOWN_PER_CONNECTED, Rules
 from thinwire.server.state import RunState, fields_of
 
 # No message carries a longer text, and a checkpoint keeps one for each delta that was rejected of late.
 MOST_WORDS = 1024
+# When one that finds no place in the ledger may ask again: an operator has to make room.
+MANY_KNOWN_S = 600.0
 
 
 def refused_for_room(device: str) -> Refused:
     """The answer to a device of which something would have to be written down."""
     message = "the coordinator's disk is full, so it cannot take note of this device; come back later"
-    return Refused(device, message, RefusalReason.DISK_FULL)
+    return Refused(device, message, RefusalReason.DISK_FULL, NO_ROOM_S)
 
 
 class CoordinatorCore:
@@ -157,13 +162,16 @@ class CoordinatorCore:
                 outcomes = self.ledger.recall(event.device, event.epoch, event.unsettled)
                 return [self._recognised(event.device, event.epoch, outcomes)]
             case lost:
-                self._doubts.withdraw(event.device)
                 return self._begin_epoch(event.device, lost.value)
 
     def _begin_epoch(self, device: str, lost: str) -> list[Effect]:
+        row = self.ledger.row(device)
+        # Before anything is remembered of it: where there is no TLS anyone can make up names.
+        if row is None and len(self.ledger) >= (self.rules.max_known or math.inf):
+            return [self._too_many(device)]
+        self._doubts.withdraw(device)
         if not self._allowance.take(device, self._now):
             return [self._too_often(device, "begins anew")]
-        row = self.ledger.row(device)
         greeted = entries.Greeted(device=device, epoch=row.epoch + 1 if row else 1, lost=lost)
         self.ledger.begin(device, greeted.epoch)
         return [Write(greeted), self._recognised(device, greeted.epoch, (), lost)]
@@ -171,7 +179,14 @@ class CoordinatorCore:
     def _too_often(self, device: str, deed: str) -> Refused:
         wait_s = self._allowance.wait_s(device, self._now)
         message = f"this device {deed} too often; it may again in {wait_s:.0f} s"
-        return Refused(device, message, RefusalReason.RATE_LIMITED)
+        return Refused(device, message, RefusalReason.RATE_LIMITED, wait_s)
+
+    def _too_many(self, device: str) -> Refused:
+        message = (
+            f"{len(self.ledger)} devices are known already, and this is none of them; "
+            f"at most {self.rules.max_known} are ({KNOWN_PER_CONNECTED} times limits.max_devices)"
+        )
+        return Refused(device, message, RefusalReason.FULL, MANY_KNOWN_S)
 
     def _recognised(self, device: str, epoch: int, outcomes: tuple[Outcome, ...], lost: str = "") -> Recognised:
         density = self.state.density.density_of(device) if self.state.density else None
@@ -234,8 +249,8 @@ class CoordinatorCore:
         discount = staleness_weight(self.rules.staleness, staleness, self.rules.staleness_power)
         entry = entries.Admitted(
             device=event.device, epoch=event.epoch, seq=event.seq, sha256=event.sha256, base=verdict.base,
-            weight=share * discount, share=share, clip=verdict.clip, buffer_bytes=event.buffer_bytes,
-            loss=event.loss, energy=event.energy,
+            weight=share * discount, share=share, clip=verdict.clip, norm=verdict.norm,
+            buffer_bytes=event.buffer_bytes, loss=event.loss, energy=event.energy,
         )  # fmt: skip
         outcome = self.state.admit(entry, verdict)
         settled = Settled(event.device, outcome, staleness, len(event.payload), len(verdict.index_K))

@@ -13,6 +13,11 @@ from thinwire.server.model import Commit
 
 Vector = NDArray[np.float32]
 
+# A device that cannot be recognised will not be a moment later either.
+UNRECOGNISED_S = 10.0
+# A disk that is full will be for a while.
+NO_ROOM_S = 120.0
+
 
 @dataclass(frozen=True, slots=True)
 class Write:
@@ -50,11 +55,12 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """What a device says cannot be, or not here. End the stream."""
+    """What a device says cannot be, or not here. End the stream; it may come again after so many seconds."""
 
     device: str
     message: str
     reason: RefusalReason = RefusalReason.BAD_REQUEST
+    retry_after_s: float = UNRECOGNISED_S
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,10 @@ class Ledger:
     def __init__(self) -> None:
         self._rows: dict[str, Row] = {}
 
+    def __len__(self) -> int:
+        """How many devices have an account."""
+        return len(self._rows)
+
     def row(self, device: str) -> Row | None:
         """A device's account, if it has one."""
         return self._rows.get(device)

@@ -8,6 +8,9 @@ from thinwire.common.codec import ValueCode
 from thinwire.server.density import DensityRules
 from thinwire.server.policy import CommitPolicy
 
+# Each name that ever came keeps a row in the ledger.
+KNOWN_PER_CONNECTED = 4
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
@@ -30,6 +33,7 @@ class Rules:
     mixing: str = "delta"
     taylor: float = 0.0  # lambda / (eta K) of server/lateness.py
     min_devices: int = 1
+    max_known: int = 0  # names that the ledger has room for; 0 is any number
     max_commits: int = 0
     target_accuracy: float = 0.0
     patience: int = 2

@@ -22,6 +22,7 @@ from thinwire.common.values import RefusalReason
 from thinwire.server import effects, events, reception
 from thinwire.server.conversation import Conversation, DeviceRecord
 from thinwire.server.coordinator import Coordinator
+from thinwire.server.effects import NO_ROOM_S
 from thinwire.server.feed import Feed, SnapshotWanted
 from thinwire.server.staging import Staging, StagingError
 from thinwire.v1 import session_pb2, session_pb2_grpc
@@ -31,11 +32,8 @@ Context = grpc.aio.ServicerContext[Any, Any]
 NAME = re.compile(values.NAME_PATTERN, re.ASCII)
 
 # Whoever opens a stream and says nothing, or does not read why it is refused, must not hold its place for ever.
-# A device that cannot be recognised will not be a moment later either.
-UNRECOGNISED_S = 10.0
 # While the disk has no room, a device that comes with a delta hears for so long what it has missed, and comes back.
 HOLD_S = 20.0
-NO_ROOM_S = 120.0
 HELLO_S = 20.0
 REFUSAL_S = 5.0
 
@@ -49,9 +47,6 @@ class RefusedError(Exception):
         super().__init__(message)
         self.refusal = values.Refusal(reason, message[:1024], fatal, retry_after_s)
 
-
-# Each name that ever came keeps a row in the ledger, and where there is no TLS anyone can make up names.
-KNOWN_PER_CONNECTED = 4
 
 # What a peer is to blame for; its stream ends with a reason, and nobody else's does.
 BLAMED = (RefusedError, StagingError, wire.WireError, DecodeError)
@@ -93,8 +88,7 @@ class FleetService(session_pb2_grpc.FleetServiceServicer):
         recognised = await self._recognise(hello)
         if isinstance(recognised, effects.Refused):
             await self._coordinator.submit(events.Left(hello.device))
-            later_s = NO_ROOM_S if recognised.reason is RefusalReason.DISK_FULL else UNRECOGNISED_S
-            raise RefusedError(recognised.reason, recognised.message, retry_after_s=later_s)
+            raise RefusedError(recognised.reason, recognised.message, retry_after_s=recognised.retry_after_s)
         assert isinstance(recognised, effects.Recognised)
         if recognised.lost:
             log.warning("a device starts anew", extra={"device": hello.device, "reason": recognised.lost})
@@ -147,9 +141,6 @@ class FleetService(session_pb2_grpc.FleetServiceServicer):
         sessions = self._coordinator.sessions
         if len(sessions) >= self._max_devices and hello.device not in sessions:
             raise RefusedError(RefusalReason.FULL, f"{len(sessions)} devices are connected", retry_after_s=60)
-        known = self._coordinator.devices
-        if len(known) >= KNOWN_PER_CONNECTED * self._max_devices and hello.device not in known:
-            raise RefusedError(RefusalReason.FULL, f"{len(known)} devices are known already", retry_after_s=600)
 
     def _fence(self, device: str) -> None:
         older = self._coordinator.sessions.pop(device, None)
@@ -233,7 +224,7 @@ class FleetService(session_pb2_grpc.FleetServiceServicer):
         session.feed.subscribe(wish)
         for effect in await self._coordinator.submit(reception.subscribed(session.device, wish)):
             if isinstance(effect, effects.Refused):
-                raise RefusedError(effect.reason, effect.message, retry_after_s=UNRECOGNISED_S)
+                raise RefusedError(effect.reason, effect.message, retry_after_s=effect.retry_after_s)
         session.wake.set()
 
     # -- speaking ----------------------------------------------------------------------------------------------

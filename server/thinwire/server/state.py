@@ -117,7 +117,7 @@ class RunState:
                 self.open()
             case entries.Admitted():
                 layouts = self.model.layout, self.model.buffer_layout
-                self.admit(entry, reopen(body, entry.buffer_bytes, *layouts))
+                self.admit(entry, reopen(body, entry.buffer_bytes, *layouts, entry.norm))
             case entries.Rejected():
                 self.reject(entry)
             case entries.Committed():

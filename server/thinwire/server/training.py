@@ -10,7 +10,7 @@ from thinwire.server.admit import Admission
 from thinwire.server.density import DensityRules, LinkRules
 from thinwire.server.outer import outer_of
 from thinwire.server.policy import commit_policy
-from thinwire.server.rules import Rules
+from thinwire.server.rules import KNOWN_PER_CONNECTED, Rules
 
 
 def rules_of(settings: CoordinatorSettings, *, evaluate: bool) -> Rules:
@@ -38,6 +38,7 @@ def rules_of(settings: CoordinatorSettings, *, evaluate: bool) -> Rules:
         mixing=a.mixing,
         taylor=settings.correction.taylor_server / (t.learning_rate * t.local_steps),
         min_devices=a.min_devices,
+        max_known=KNOWN_PER_CONNECTED * settings.limits.max_devices,
         max_commits=settings.stop.max_commits,
         target_accuracy=settings.stop.target_accuracy,
         patience=settings.stop.patience,

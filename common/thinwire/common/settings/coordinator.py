@@ -155,7 +155,7 @@ class Aggregation(Section, frozen=True, kw_only=True):
 class Limits(Section, frozen=True, kw_only=True):
     """What the coordinator never exceeds, whatever devices send."""
 
-    # Devices connected at one time.
+    # Devices connected at one time; over the whole training four times as many names are taken note of.
     max_devices: Count = 2000
     # Longest packed delta.
     max_delta_bytes: Size = 32 * 2**20

@@ -25,7 +25,7 @@ def allocate(
     need_G: Sequence[float], weight_G: Sequence[float], mean: float, least: float, most: float
 ) -> list[float]:
     """Densities within the bounds, in proportion to need, whose weighted mean is `mean`; all `mean` without need."""
-    total, highest = sum(weight_G), max(need_G)
+    total, highest = math.fsum(weight_G), max(need_G)
     if highest <= 0 or total <= 0:
         return [mean for _ in need_G]
 
@@ -35,6 +35,6 @@ def allocate(
     low, high = 0.0, most * highest / min((need for need in need_G if need > 0), default=highest)
     for _ in range(HALVINGS):
         middle = (low + high) / 2
-        spent = sum(weight * density for weight, density in zip(weight_G, at(middle), strict=True))
+        spent = math.fsum(weight * density for weight, density in zip(weight_G, at(middle), strict=True))
         low, high = (middle, high) if spent < mean * total else (low, middle)
     return at(high)

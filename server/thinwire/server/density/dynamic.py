@@ -10,6 +10,7 @@ times the ratio of the two settings.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -157,10 +158,10 @@ class Dynamic:
 
     def _mean(self, devices: list[str]) -> float:
         weighed = [(self.density_of(device), self._state.accounts[device].share) for device in devices]
-        total = sum(share for _, share in weighed)
+        total = math.fsum(share for _, share in weighed)
         # No device is without a share; the bounds are for what rounding does to a mean of equals.
         densities = [density for density, _ in weighed]
-        mean = sum(density * share for density, share in weighed) / total
+        mean = math.fsum(density * share for density, share in weighed) / total
         return min(max(densities), max(min(densities), mean))
 
     def _down(self, up: float) -> float:

@@ -17,6 +17,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from thinwire.server.sums import products
+
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
 
@@ -44,7 +46,7 @@ def silhouette(unit_NS: Floats, label_N: Labels) -> float:
     if len(size_G) < 2:
         return 0.0
     own_NG, others_N = group_NG.astype(bool), size_G[group_NG.argmax(axis=1)] - 1
-    cosine_NG = unit_NS @ (group_NG.T @ unit_NS).T
+    cosine_NG = products(unit_NS, np.stack([unit_NS[own_N].sum(axis=0) for own_N in own_NG.T]))
     # A device's own cosine to itself, 1, is not among those to the others.
     within_N = 1 - (cosine_NG[own_NG] - 1) / np.maximum(others_N, 1)
     near_N = np.where(own_NG, np.inf, 1 - cosine_NG / size_G).min(axis=1)
@@ -55,11 +57,11 @@ def silhouette(unit_NS: Floats, label_N: Labels) -> float:
 def kmeans(unit_NS: Floats, groups: int) -> Labels:
     """Labels of unit vectors; some groups may come out empty."""
     centre_GS = _spread(unit_NS, groups)
-    label_N: Labels = (unit_NS @ centre_GS.T).argmax(axis=1)
+    label_N: Labels = products(unit_NS, centre_GS).argmax(axis=1)
     for _ in range(PASSES):
         for group in set(label_N.tolist()):
             centre_GS[group] = unit(unit_NS[label_N == group].sum(axis=0))
-        moved_N = (unit_NS @ centre_GS.T).argmax(axis=1)
+        moved_N = products(unit_NS, centre_GS).argmax(axis=1)
         if np.array_equal(moved_N, label_N):
             break
         label_N = moved_N
@@ -67,17 +69,21 @@ def kmeans(unit_NS: Floats, groups: int) -> Labels:
 
 
 def _spread(unit_NS: Floats, groups: int) -> Floats:
-    chosen = [int((unit_NS @ unit_NS.sum(axis=0)).argmin())]
-    nearest_N = unit_NS @ unit_NS[chosen[0]]
+    chosen = [int(products(unit_NS, unit_NS.sum(axis=0, keepdims=True)).argmin())]
+    nearest_N = _cosines(unit_NS, chosen[0])
     while len(chosen) < groups:
         chosen.append(int(nearest_N.argmin()))
-        nearest_N = np.maximum(nearest_N, unit_NS @ unit_NS[chosen[-1]])
+        nearest_N = np.maximum(nearest_N, _cosines(unit_NS, chosen[-1]))
     return unit_NS[chosen].copy()
+
+
+def _cosines(unit_NS: Floats, device: int) -> Floats:
+    return products(unit_NS, unit_NS[device : device + 1])[:, 0]
 
 
 def unit(rows_S: Floats) -> Floats:
     """Each row at length 1; rows of zeros stay."""
-    length = np.linalg.norm(rows_S, axis=-1, keepdims=True)
+    length = np.sqrt(np.add.reduce(np.square(rows_S), axis=-1, keepdims=True))
     unit_S: Floats = rows_S / np.where(length > 0, length, 1.0)
     return unit_S
 

@@ -80,7 +80,7 @@ def weighted_median(weighed: Iterable[tuple[float, float]]) -> float | None:
     more is sent.
     """
     ordered = sorted(weighed)
-    half, reached = sum(weight for _, weight in ordered) / 2, 0.0
+    half, reached = math.fsum(weight for _, weight in ordered) / 2, 0.0
     for value, weight in ordered:
         reached += weight
         if reached >= half:

@@ -13,6 +13,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from thinwire.server.sums import length
+
 Vector = NDArray[np.float32]
 
 BUCKETS = 64
@@ -33,11 +35,11 @@ class Sketches:
     def add(self, index_K: NDArray[np.int64], value_K: Vector) -> None:
         """One more delta."""
         sketch_S = sketch(index_K, value_K)
-        length = float(np.linalg.norm(sketch_S))
+        size = length(sketch_S)
         half_S = self.half_2S[self.deltas % 2]
         half_S *= FADE
-        if length > 0:
-            half_S += (sketch_S / length).astype(np.float32)
+        if size > 0:
+            half_S += (sketch_S / size).astype(np.float32)
         self.deltas += 1
 
 
