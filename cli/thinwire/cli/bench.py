@@ -100,6 +100,7 @@ def overlap(quick: bool, out: Path | None, cells: Path | None, as_json: bool) ->
     "--part", "parts", type=click.Choice(["worst", "ablation", "milder", "links"]), multiple=True,
     help="These tables only; may be repeated.",
 )  # fmt: skip
+@click.option("--seed", "seeds", type=click.IntRange(1), multiple=True, help="These seeds only; may be repeated.")
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Runs at a time, a process each.")
 @click.option(
     "--cells", type=click.Path(file_okay=False, path_type=Path), default=Path("simulated/delayed"), show_default=True,
@@ -109,7 +110,10 @@ def overlap(quick: bool, out: Path | None, cells: Path | None, as_json: bool) ->
     "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder to leave a page with tables and plot in."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a run.")
-def delayed(quick: bool, parts: tuple[str, ...], jobs: int, cells: Path, out: Path | None, as_json: bool) -> None:
+def delayed(
+    quick: bool, parts: tuple[str, ...], seeds: tuple[int, ...], jobs: int, cells: Path, out: Path | None,
+    as_json: bool,
+) -> None:  # fmt: skip
     """Time to one accuracy on CIFAR-10, for every method, on thin links. Needs `thinwire data fetch cifar10`.
 
     \b
@@ -120,12 +124,13 @@ def delayed(quick: bool, parts: tuple[str, ...], jobs: int, cells: Path, out: Pa
     from thinwire.cli.simulate import progress
 
     size, chosen = (measured.QUICK, ()) if quick else (measured.FULL, parts or measured.PARTS)
+    size = dataclasses.replace(size, seeds=seeds or size.seeds)
     asked = [one for part in chosen for one in measured.places(size, part)] or measured.quick_places(size)
     with progress() as (seen, finished):
         entries = measured.measure(asked, size, cells / ("quick" if quick else "full"), jobs, seen, finished)
     if out is not None:
-        options = " --quick" if quick else "".join(f" --part {part}" for part in parts)
-        measured.write(entries, size, out, f"thinwire bench delayed{options}")
+        options = ["--quick"] if quick else [f"--part {part}" for part in parts] + [f"--seed {seed}" for seed in seeds]
+        measured.write(entries, size, out, " ".join(["thinwire bench delayed", *options]))
     _print(entries, as_json)
 
 
