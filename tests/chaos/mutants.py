@@ -350,6 +350,39 @@ def rollback_that_keeps_the_accounts(patch: Patch) -> None:
     patch.setattr(durable.reception, "greeted", known)
 
 
+def rollback_after_which_every_device_begins_anew(patch: Patch) -> None:
+    """In a lineage that a rollback began, a device that comes back is a stranger each time."""
+    _strangers(patch, lambda: True)
+
+
+def rollback_of_a_backup_after_which_every_device_begins_anew(patch: Patch) -> None:
+    """The same, where an older backup had been put back before: that excuses nothing in the new lineage."""
+    put_back: list[bool] = []
+    plan, restore = operator.Operator.plan, operator.Operator._restore
+
+    def planned(self: operator.Operator, until: float, *, mistaken: bool) -> None:
+        put_back.clear()
+        plan(self, until, mistaken=mistaken)
+
+    def restored(self: operator.Operator) -> None:
+        put_back.append(True)
+        restore(self)
+
+    patch.setattr(operator.Operator, "plan", planned)
+    patch.setattr(operator.Operator, "_restore", restored)
+    _strangers(patch, lambda: bool(put_back))
+
+
+def _strangers(patch: Patch, when: Callable[[], bool]) -> None:
+    whole = server_core.CoordinatorCore._greet
+
+    def greet(self: server_core.CoordinatorCore, event: events.Greeted) -> list[object]:
+        strange = self.state.identity.parent and when()
+        return whole(self, replace(event, epoch=0) if strange else event)  # type: ignore[return-value]
+
+    patch.setattr(server_core.CoordinatorCore, "_greet", greet)
+
+
 def outcomes_that_expire_by_the_time_of_day(patch: Patch) -> None:
     """What was settled an hour ago is forgotten, for who would ask so late."""
     _expiring(patch, lambda _: time.time())
@@ -405,5 +438,6 @@ MUTANTS: tuple[Mutant, ...] = (
     included_deltas_stay_pending, broken_end_taken_for_a_torn_one, failed_sync_ignored,
     summary_that_forgets_the_residual, device_set_back_without_a_new_epoch, coordinator_set_back_without_a_word,
     residual_that_survives_its_epoch, rollback_under_the_old_name, rollback_that_keeps_the_accounts,
+    rollback_after_which_every_device_begins_anew, rollback_of_a_backup_after_which_every_device_begins_anew,
     outcomes_that_expire_by_the_time_of_day, outcomes_that_expire_by_any_clock,
 )  # fmt: skip

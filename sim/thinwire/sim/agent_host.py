@@ -50,7 +50,7 @@ class AgentHost:
         self._down_life, self._down_kept = -1, 0
         self._back: dict[int, bytes] = {}
         self._letting_go: dict[int, bytes] = {}  # deltas that it has just given up, and not written that down yet
-        self._vague = False
+        self._vague = self._anew = False
         self._restored: Trainer | None = None
         self._flipped, self._just_flipped = "", False
         self._abandoned: tuple[int, dict[int, bytes]] | None = None
@@ -161,7 +161,7 @@ class AgentHost:
         if agent.life != self._down_life:
             # What it had begun is not there, and what was before is.
             self._settle_limbo(self._down, {}, self._down_life)
-            self._vague = agent.life > 0
+            self._vague, self._anew = agent.life > 0, False
         elif not self._vague:
             self._comes_back_to(agent)
         papers, outbox = self._papers[agent.life], agent.core.outbox
@@ -170,6 +170,7 @@ class AgentHost:
             if (change.seq < outbox.next_seq if isinstance(change, records.Sealed) else change.refund <= outbox.refunds)
         ]  # fmt: skip
         self._safe_life = self._life = agent.life
+        self._begun_for_sure()
 
     def _comes_back_to(self, agent: Agent) -> None:
         last = agent.core.outbox.next_seq - 1
@@ -212,8 +213,8 @@ class AgentHost:
         self._down, self._down_life, self._down_kept = {}, copy.life, copy.kept
         self._flipped, self._just_flipped, self._abandoned, self._vague = "", False, None, True
         self._limbo_P = self._due_P = self._trial.nothing()
-        self._restored = None
-        self.witness.cast_doubt(self.name)
+        self._restored, self._anew = None, False
+        self.witness.exchanged(self.name, {copy.safe_life, copy.life})
 
     def lets_go(self, before: dict[int, bytes]) -> None:
         """The agent has taken in a word; before, it held these."""
@@ -276,6 +277,12 @@ class AgentHost:
     def kept(self) -> None:
         """All that was written down is safe."""
         self.papers.safe, self._safe_life = self.papers.adopted, self._life
+        self._begun_for_sure()
+
+    def _begun_for_sure(self) -> None:
+        if self._anew:
+            self._anew = False
+            self.witness.settle_doubt(self.name)
 
     def trainer_ends(self) -> None:
         """What the trainer held is nowhere now but on the disk, as far as it is there."""
@@ -336,9 +343,10 @@ class AgentHost:
         agent = self.agent
         assert agent is not None
         self._papers[agent.life] = Papers()
-        self._vague, self._letting_go = False, {}
+        self.witness.begins(self.name, agent.life)
+        self._vague, self._anew, self._letting_go = False, True, {}
         if before:
-            if before // EPOCHS == agent.life // EPOCHS and not self._trial.operator.touched(self.name):
+            if before // EPOCHS == agent.life // EPOCHS and not self._trial.operator.touched(self.name, before):
                 raise ViolationError(f"{self.name} was made to begin anew after life {before}")
             self._limbo_P = self._due_P = self._trial.nothing()
             self._restored = None

@@ -97,6 +97,7 @@ class Book:
     digests: dict[int, bytes] = field(default_factory=dict)
     outcomes: dict[Identity, Outcome] = field(default_factory=dict)
     published: dict[int, bytes] = field(default_factory=dict)
+    models: dict[int, bytes] = field(default_factory=dict)  # by version: a fingerprint of the weights
     revealed_version: int = 0
     epochs: dict[str, int] = field(default_factory=dict)  # by device: the store epoch that it was told
     leaders: dict[str, int] = field(default_factory=dict)  # by device: the leader epoch that it was told
@@ -110,7 +111,7 @@ class Book:
         """The book as it is now; nothing that is written into this one later is in it."""
         return Book(
             self.base, self.sums.copy(), list(self.journal), dict(self.digests), dict(self.outcomes),
-            dict(self.published), self.revealed_version, dict(self.epochs), dict(self.leaders),
+            dict(self.published), dict(self.models), self.revealed_version, dict(self.epochs), dict(self.leaders),
         )  # fmt: skip
 
     def write(self, written: Written) -> None:

@@ -122,6 +122,7 @@ class CoordinatorHost:
             assert len(trial.witness.lineages) == 1
             state = trial.first_state()
             journal.begin(state)
+            trial.witness.told(state)
             commits: tuple[Commit, ...] = ()
         else:
             recovered = journal.recover()

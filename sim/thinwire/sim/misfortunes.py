@@ -40,8 +40,7 @@ class Misfortunes:
 
     def another_clock(self, clock: Clock) -> None:
         """A machine is started: nobody knows what its clock says."""
-        if self._clocks_jump:
-            clock.leap(self._clock_dice.uniform(-1.0, 1.0) * A_DAY_S)
+        clock.start(self._clock_dice.uniform(-1.0, 1.0) * A_DAY_S if self._clocks_jump else 0.0)
 
     def sync_s(self) -> float:
         """How long the disk takes now."""

@@ -36,7 +36,7 @@ class Operator:
         self._trial, self._dice = trial, dice
         self._copies: dict[str, list[Copy]] = {}
         self._backups: list[Backup] = []
-        self._touched: set[str] = set()
+        self._touched: set[tuple[str, int]] = set()  # device and life
         self._set_back = self._called = False
 
     def plan(self, until: float, *, mistaken: bool) -> None:
@@ -55,9 +55,9 @@ class Operator:
         if kind in (8, 9, 10):
             trial.agenda.at(dice.uniform(0, until), self._roll_back)
 
-    def touched(self, device: str) -> bool:
-        """Whether a device may be made to begin anew in the lineage that it is in."""
-        return self._set_back or device in self._touched
+    def touched(self, device: str, life: int) -> bool:
+        """Whether a device may be made to begin anew after this life, in the lineage that it is in."""
+        return self._set_back or (device, life) in self._touched
 
     def told_of_doubts(self) -> None:
         """Devices are refused because they know more than the coordinator: sooner or later somebody decides."""
@@ -85,7 +85,7 @@ class Operator:
         older, newest = copies.pop(self._dice.randrange(len(copies))), host.copied()
         if newest is not None and len(copies) < MOST_COPIES:
             copies.append(newest)
-        self._touched.add(host.name)
+        self._touched |= {(host.name, older.safe_life), (host.name, older.life)}
         self._trial.tell("an older disk is put into a device")
         self._trial.stop(host.name)
         host.put_back(older)
@@ -134,3 +134,5 @@ class Operator:
         trial.tell(f"rolled back from version {undone.newest} to {version}", "rolled back")
         host.put_back(half)
         trial.witness.rolled_back(version, lineage)
+        # In the new lineage nothing was ever set back.
+        self._set_back = False

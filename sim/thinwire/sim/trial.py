@@ -2,7 +2,9 @@
 
     Trial(seed).run() -> Result
 
-The coordinator, the agents and the trainers are the product's own; what is simulated is time, streams and disks.
+The cores, recorder, journal, stores and courses are the product's own; what is simulated is time, streams and disks.
+Not in it is what drives the coordinator's core under asyncio and gRPC, the classes Coordinator, Safety, Reserve and
+FleetService: sim/durable.Process stands for them, and other tests are theirs.
 """
 
 from __future__ import annotations
@@ -65,7 +67,9 @@ class Trial:
         self.agenda = Agenda()
         self.faults: Counter[str] = Counter()
         self.commits = self.accepted = self.steps = 0
-        count = 4 if dice.random() < 0.1 else 2
+        # Of fewer than two others the guard concludes nothing.
+        guard = _guard(self.dice("guard"))
+        count = 4 if dice.random() < 0.1 or guard else 2
         learners = purses(SIZE, count, A_STEP, dice)
         self.purses = {f"device-{number}": purse for number, purse in enumerate(learners)}
         self.plan = Plan(
@@ -92,6 +96,7 @@ class Trial:
         self.admission = Admission(
             layout=self.layout, buffer_layout=self._buffers, max_kept=min(SIZE, 2 * kept_of(self.plan.density, SIZE)),
             max_bytes=self.plan.max_delta_bytes, max_staleness=dice.choice((0, 0, 1, 64)),
+            norm_guard=guard,
         )  # fmt: skip
         aim = AIMS[seed // 2 % len(AIMS)] if seed % 2 else ""
         self._need = needed(aim)
@@ -266,3 +271,8 @@ class Trial:
         return Trouble(
             dice.choice((0.0, 0.2, 0.6)), dice.choice((0.0, 0.1)), dice.random() < 0.05, dice.choice((0.0, 0.3))
         )
+
+
+def _guard(dice: random.Random) -> float:
+    """How many times as long as others' longest a delta may be; 0 for no bound. With a low one some are refused."""
+    return dice.choice((1.0, 2.0, 100.0)) if dice.random() < 0.1 else 0.0

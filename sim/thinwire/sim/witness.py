@@ -9,9 +9,10 @@ that it demands, at every moment (see GUARANTEES.md for the promises):
     M6  what a journal says is what the process that wrote it had, bit for bit
     M7  versions, leader epochs and store epochs only grow; a published version stays as it is
 
-`forgotten` is what was held in memory when a process died less what its disk must give back, never the remainder. Where
-a disk was set back, what its device held may be there or not (`void`), and still never twice; what must hold of the
-coordinator's journal is what holds of the one that survives.
+`forgotten` is what was held in memory when a process died less what its disk must give back, never the remainder; but
+who begins anew, as after a rollback, has forgotten all that is not in the model, as soon as that is safe on its disk.
+Where a disk was set back, and until a device has begun anew for sure, what it held may be there or not (`void`), and
+still never twice; what must hold of the coordinator's journal is what holds of the one that survives.
 """
 
 from __future__ import annotations
@@ -58,8 +59,11 @@ class Witness:
         self.chosen: dict[bytes, NDArray[np.int64]] = {}  # the coordinates, some of which may hold nothing
         self.lineages = [lineage]
         self.book = Book.begin(Sums.none(layout.size))
-        self._set_back: set[str] = set()  # devices whose stores were: they may give a number to other bytes
-        self._versions: set[bytes] = set()  # every model that was ever published
+        self._doubted: set[str] = set()  # devices of which nobody can say what they hold
+        self._fickle: set[tuple[str, int]] = set()  # device and life: they may give a number to other bytes
+        self._begun: set[tuple[str, int]] = set()
+        self._rewound: set[int] = set()  # lineages in which the coordinator's disk was set back
+        self._versions: dict[int, set[bytes]] = {}  # by lineage: every model that could be told
         self.repeated = self.checked = 0
 
     def life(self, lineage: bytes, epoch: int) -> int:
@@ -70,6 +74,7 @@ class Witness:
 
     def put_back(self, book: Book) -> None:
         """The coordinator's disk is what it was when this book was copied: what came after it is void."""
+        self._rewound.add(book.sums.generation)
         self._turn_to(book.copy())
 
     def rolled_back(self, version: int, lineage: bytes) -> None:
@@ -97,7 +102,25 @@ class Witness:
         account = self.accounts[device]
         account.void_P = account.purse.born_P & ~self.gone(device)
         account.forgotten_P = self._none.copy()
-        self._set_back.add(device)
+        self._doubted.add(device)
+
+    def settle_doubt(self, device: str) -> None:
+        """A device has begun anew, and can never go back: what it held is forgotten."""
+        account = self.accounts[device]
+        account.forgotten_P, account.void_P = account.forgotten_P | account.void_P, self._none.copy()
+        self._doubted.discard(device)
+
+    def exchanged(self, device: str, lives: set[int]) -> None:
+        """Another disk is in a device, in one of these lives: in those it may give a number to other bytes."""
+        self._fickle |= {(device, life) for life in lives}
+        self.cast_doubt(device)
+
+    def begins(self, device: str, life: int) -> None:
+        """A device is in a new life, which nobody was in before unless the coordinator has forgotten it."""
+        if (device, life) in self._begun:
+            self._demand(life // EPOCHS in self._rewound, f"{device} is given life {life} a second time")
+            self._fickle.add((device, life))
+        self._begun.add((device, life))
 
     def claim(self, device: str, token_P: Count) -> None:
         """A device has these tokens after all; raise ViolationError when it must not."""
@@ -131,11 +154,11 @@ class Witness:
     def decided(self, state: RunState, number: int) -> None:
         """The process that wrote up to this entry is in this state."""
         self.book.digests[number] = digest(state)
-        self._versions.add(_version(state.model.version, state.model.weights_P))
+        self.book.models[state.model.version] = _version(state.model.version, state.model.weights_P)
 
     def recovered(self, state: RunState, last: int) -> None:
         """Another process took over, with entries up to `last`; what nobody was told of may be undone."""
-        book, before = self.book, {device: self.gone(device) for device in self._set_back}
+        book, before = self.book, {device: self.gone(device) for device in self._doubted}
         lost = book.undo(last)
         for device, gone_P in before.items():
             # It was doubted while the coordinator was down, when all that had been written counted as gone.
@@ -153,7 +176,7 @@ class Witness:
         if last in book.digests:
             self.checked += 1
             self._demand(book.digests[last] == digest(state), f"replay up to entry {last} is not what was there")
-        self._versions.add(_version(state.model.version, state.model.weights_P))
+        self.told(state)
         self.model(state)
 
     def undo(self, last: int) -> None:
@@ -164,6 +187,19 @@ class Witness:
         """A version was published."""
         known = self.book.published.setdefault(version, payload)
         self._demand(known == payload, f"version {version} became another")
+        self._known_here.add(self.book.models[version])
+
+    def told(self, state: RunState) -> None:
+        """A process begins with this state, and may tell of it and of all versions before it."""
+        model = state.model
+        # Later ones were undone.
+        models = {version: known for version, known in self.book.models.items() if version < model.version}
+        self.book.models = models | {model.version: _version(model.version, model.weights_P)}
+        self._known_here.update(self.book.models.values())
+
+    @property
+    def _known_here(self) -> set[bytes]:
+        return self._versions.setdefault(self.book.sums.generation, set())
 
     def model(self, state: RunState) -> None:
         """Hold the model against the sum of what was accepted."""
@@ -179,7 +215,7 @@ class Witness:
     def said(self, device: str, life: int, seq: int, sha256: bytes) -> None:
         """A device begins to send a delta."""
         known = self.sent.setdefault((device, life, seq), {sha256})
-        if device in self._set_back:
+        if (device, life) in self._fickle:
             known.add(sha256)
         self._demand(sha256 in known, f"delta {(device, life, seq)} was sent with other bytes than before")
 
@@ -267,7 +303,7 @@ class Witness:
         self._demand(not doubled(there_P), f"{device}: a token is there twice")
         self._demand(not doubled(account.forgotten_P), f"{device}: a token that was lost is there")
         if replica.based and synced:
-            self._versioned(device, replica)
+            self._versioned(device, life, replica)
             self._own_work_once(device, replica, own_P)
 
     def nothing_left(self, device: str, life: int, replica: Replica, held: dict[int, bytes]) -> bool:
@@ -281,9 +317,9 @@ class Witness:
                 flying_P += self.sealed[held[seq]] if seq in held else self.pending(replica, seq)
         return flying_P
 
-    def _versioned(self, device: str, replica: Replica) -> None:
-        base = _version(replica.version, replica.base_P)
-        self._demand(base in self._versions, f"{device} trains on a version {replica.version} that never was")
+    def _versioned(self, device: str, life: int, replica: Replica) -> None:
+        base, known = _version(replica.version, replica.base_P), self._versions.get(life // EPOCHS, set())
+        self._demand(base in known, f"{device} trains on a version {replica.version} that never was")
 
     def _own_work_once(self, device: str, replica: Replica, own_P: Count) -> None:
         work_P = self.included(device, replica.version) + own_P
