@@ -27,8 +27,8 @@ from thinwire.server.admit import Admission
 from thinwire.server.audit import verify
 from thinwire.server.coordinator import Coordinator
 from thinwire.server.core import CoordinatorCore
-from thinwire.server.effects import Settled
-from thinwire.server.events import DeltaSealed, Greeted, Subscribed
+from thinwire.server.effects import Effect, Settled
+from thinwire.server.events import DeltaSealed, Event, Greeted, Left, Subscribed
 from thinwire.server.feed import Outgoing
 from thinwire.server.home import Home
 from thinwire.server.journal import Journal
@@ -190,6 +190,36 @@ async def test_what_is_noted_late_still_comes_before_what_the_device_did_after_i
     folder.full = False
     [settled, *_], _ = await asyncio.gather(sending, telling)
     assert isinstance(settled, Settled), "it had subscribed"
+    running.cancel()
+    await coordinator.close()
+
+
+async def test_who_left_on_a_full_disk_that_fills_again_while_it_is_noted_is_not_forgotten(
+    folder: SimFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    coordinator = await with_fleet(folder)
+    running = asyncio.create_task(coordinator.run())
+    folder.full = True
+    telling = [asyncio.create_task(coordinator.submit(delta("elm", 1)))]
+    await reached(lambda: coordinator.safety.full)
+    for device in ("oak", "elm"):
+        assert await coordinator.submit(Left(device)) == []
+    whole = coordinator._handle
+
+    async def handle(event: Event) -> list[Effect]:
+        told = await whole(event)
+        if event == Left("oak"):
+            folder.full = True
+            telling.append(coordinator._begin(delta("elm", 2)))
+            await reached(lambda: coordinator.safety.full)
+        return told
+
+    monkeypatch.setattr(coordinator, "_handle", handle)
+    folder.full = False
+    await reached(lambda: len(telling) == 2 and coordinator.safety.full)
+    folder.full = False
+    await reached(lambda: coordinator.core.roster.live == 0)
+    await asyncio.gather(*telling)
     running.cancel()
     await coordinator.close()
 

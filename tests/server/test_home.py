@@ -37,3 +37,11 @@ def test_a_state_folder_that_cannot_be_listed_says_so(tmp_path: Path, monkeypatc
     with pytest.raises(DiskError, match=r"cannot list .*: Input/output error"):
         home.newest()
     home.close()
+
+
+def test_only_a_run_that_was_half_begun_is_cleared_away(tmp_path: Path) -> None:
+    for name in ("0001-5f2a9c01.new", "datasets.new"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "held").write_text("")
+    Home(tmp_path).close()
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == ["datasets.new"]

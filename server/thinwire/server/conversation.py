@@ -30,7 +30,6 @@ class Conversation:
         self.feed.tell(word)
         self.wake.set()
 
-
     def end(self, refusal: Refusal) -> None:
         """Have this be the last word; the first reason stands."""
         self.ending = self.ending or refusal

@@ -175,10 +175,12 @@ class Coordinator:
     async def _note_presence(self) -> None:
         while True:
             await self._waiting_presence.wait()
-            await self.safety.room.wait()
             self._waiting_presence.clear()
-            while self._presence and not self.safety.full:
-                await asyncio.shield(self._begin(self._presence.pop(next(iter(self._presence)))))
+            await self.safety.room.wait()
+            # All at once, to share a sync; when the disk fills again meanwhile, they wait where every event does.
+            noted = [self._begin(event) for event in self._presence.values()]
+            self._presence.clear()
+            await asyncio.gather(*(asyncio.shield(task) for task in noted))
 
     async def snapshot(self) -> PackedSnapshot:
         """A snapshot from which the log of commits goes on; a kept one if it still does."""

@@ -32,7 +32,9 @@ class Home:
         self.path = path
         self._hold = OsFolder(path)
         for half in path.glob(f"*{_HALF}"):
-            shutil.rmtree(half, ignore_errors=True)
+            # A folder of that ending that somebody else made is none of ours to delete.
+            if _RUN.fullmatch(half.name.removesuffix(_HALF)):
+                shutil.rmtree(half, ignore_errors=True)
 
     def newest(self) -> Path | None:
         """The folder of the newest run."""

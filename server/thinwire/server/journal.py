@@ -9,6 +9,7 @@ What is older stays for rollback and audit until the folder outgrows `keep_bytes
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -62,6 +63,8 @@ class Journal:
         self._checkpoint_bytes, self._keep_bytes = checkpoint_bytes, keep_bytes
         self._log = Log(folder, PREFIX, segment_bytes, salvage=salvage)
         self._bytes_since = self._entries_since = 0
+        # A checkpoint must be known to be good before anything older is given up for it.
+        self._checkpoints = threading.Lock()
 
     @property
     def empty(self) -> bool:
@@ -105,8 +108,22 @@ class Journal:
         """Write the state as of an entry, then give up what is no longer needed. Raise DiskError."""
         # A checkpoint must never know of an entry that a power cut could still take out of the log.
         self._log.sync()
-        checkpoint.write(self.folder, number, frozen, vectors)
-        self._retain()
+        with self._checkpoints:
+            checkpoint.write(self.folder, number, frozen, vectors)
+            while self._held_bytes() > self._keep_bytes and self._drop_oldest():
+                pass
+
+    def give_up_oldest(self) -> bool:
+        """Give up the oldest checkpoint, and the entries before the next, for room; whether it could be spared.
+
+        Two are kept, and all of them while another one is being written. Raise DiskError.
+        """
+        if not self._checkpoints.acquire(blocking=False):
+            return False
+        try:
+            return self._drop_oldest()
+        finally:
+            self._checkpoints.release()
 
     def keep(self, snapshot: PackedSnapshot) -> None:
         """Write down a snapshot that devices are being sent, for those that are cut off in the middle of it."""
@@ -186,13 +203,15 @@ class Journal:
             if isinstance(entry, entries.Committed):
                 yield commit_of(entry, body)
 
-    def _retain(self) -> None:
+    def _drop_oldest(self) -> bool:
         numbers = checkpoint.numbers_in(self.folder)
-        while len(numbers) > 2 and self._held_bytes() > self._keep_bytes:
-            self.folder.remove(checkpoint.name_of(numbers.pop(0)))
-            # It must not be back after a power cut when the entries that follow it are gone.
-            self.folder.sync_names()
-            self._log.drop_before(numbers[0] + 1)
+        if len(numbers) <= 2:
+            return False
+        self.folder.remove(checkpoint.name_of(numbers[0]))
+        # It must not be back after a power cut when the entries that follow it are gone.
+        self.folder.sync_names()
+        self._log.drop_before(numbers[1] + 1)
+        return True
 
     def _held_bytes(self) -> int:
         return sum(self.folder.size(name) for name in self.folder.names())

@@ -8,6 +8,7 @@ Many events share one sync. With a full disk the entries wait in memory and noth
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -22,6 +23,8 @@ from thinwire.server.effects import Effect, Published, Recognised, Refused, Writ
 from thinwire.server.events import Event, Greeted
 from thinwire.server.journal import Journal
 from thinwire.server.state import Frozen
+
+log = logging.getLogger("thinwire.server")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,13 @@ class Recorder:
     def sync(self) -> int:
         """Make everything appended safe; give the number of the last entry that is. Raise DiskError."""
         return self.journal.sync() if self.journal else 0
+
+    def give_up_oldest(self) -> bool:
+        """Give up the oldest part of the history for room; whether there was one to spare. Raise DiskError."""
+        given_up = self.journal is not None and self.journal.give_up_oldest()
+        if given_up:
+            log.warning("little room is left: the oldest checkpoint, and the entries that follow it, are given up")
+        return given_up
 
     def take_checkpoint(self) -> Checkpoint | None:
         """A state that is worth writing down, if there is one; `journal.checkpoint` does it, in its own time."""

@@ -24,13 +24,17 @@ class Reserve:
     def look(self, space: Space) -> bool:
         """Take note of how much room there is; whether `low` has changed."""
         before, self._space = self.low, space
-        self.low = space.free_bytes < self.wanted_bytes * (BACK if before else 1.0)
+        self.low = self.short(space)
         return self.low != before
+
+    def short(self, space: Space) -> bool:
+        """Whether so much room would be too little."""
+        return space.free_bytes < self._wanted(space) * (BACK if self.low else 1.0)
 
     @property
     def wanted_bytes(self) -> float:
         """What should be free."""
-        return min(self._share * self._space.total_bytes, float(self._most_bytes))
+        return self._wanted(self._space)
 
     @property
     def words(self) -> str:
@@ -40,3 +44,6 @@ class Reserve:
             f"state.dir's disk has {free:,.0f} MiB left, and {wanted:,.0f} MiB are kept in reserve (state.reserve):"
             " no new delta and no new device is taken until there is room"
         )
+
+    def _wanted(self, space: Space) -> float:
+        return min(self._share * space.total_bytes, float(self._most_bytes))

@@ -176,13 +176,13 @@ class Safety:
         self._metrics.checkpoint.observe(time.perf_counter() - began)
 
     async def _look(self) -> None:
-        if self._space is None:
-            return
         try:
-            space = await _in(self._disk, self._space)
+            space = await _in(self._disk, self._make_room)
         except DiskError as error:
             # The next write says what is the matter; this only looks ahead.
-            log.warning("how full state.dir is cannot be told: %s", error)
+            log.warning("how full state.dir is cannot be told, or no room be made: %s", error)
+            return
+        if space is None:
             return
         self._metrics.free.set(space.free_bytes)
         if self._reserve.look(space):
@@ -191,6 +191,22 @@ class Safety:
                 log.warning("%s; models are still served", self._reserve.words)
             else:
                 log.info("the disk of state.dir has room again")
+
+    def _make_room(self) -> Space | None:
+        """How much room there is, after old history was given up for what is missing.
+
+        Else history is given up after a checkpoint, and without new deltas there is none: a coordinator that waited for
+        room which its own history takes would wait for ever.
+        """
+        if self.full:
+            # Step by step, for how much is missing is not known: a quota's end looks like a disk with room.
+            self._recorder.give_up_oldest()
+        if self._space is None:
+            return None
+        space = self._space()
+        while self._reserve.short(space) and self._recorder.give_up_oldest():
+            space = self._space()
+        return space
 
     def _weigh(self) -> None:
         if self.full or self._reserve.low:

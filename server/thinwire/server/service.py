@@ -32,10 +32,10 @@ Context = grpc.aio.ServicerContext[Any, Any]
 NAME = re.compile(values.NAME_PATTERN, re.ASCII)
 
 # Whoever opens a stream and says nothing, or does not read why it is refused, must not hold its place for ever.
-# While the disk has no room, a device that comes with a delta hears for so long what it has missed, and comes back.
-HOLD_S = 20.0
 HELLO_S = 20.0
 REFUSAL_S = 5.0
+# While the disk has no room, a device that comes with a delta hears for so long what it has missed, and comes back.
+HOLD_S = 20.0
 
 
 class RefusedError(Exception):
