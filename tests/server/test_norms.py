@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from journal_story import LAYOUT, SIZE, Run, bits
+from journal_story import BUFFERS, LAYOUT, SIZE, Run, bits, blob
 
 from thinwire.common.codec import Packet, ValueCode, pack, quantise
+from thinwire.common.statistics import pack_statistics
 from thinwire.common.values import RejectReason, Verdict
 from thinwire.server import entries
 from thinwire.server.effects import Finished, Settled
@@ -88,6 +89,37 @@ def test_one_device_does_not_end_the_training_unless_the_guard_is_off(guard: flo
         assert np.abs(run.core.model.weights_P).max() < 100
     else:
         assert "diverged" in finished[0].reason
+
+
+def sends_statistics(run: Run, device: str, value: float) -> Any:
+    row = run.core.ledger.row(device)
+    assert row is not None
+    body, tail = blob(7, run.core.model.version, statistics=False)[0], np.full(2, value, np.float32)
+    statistics = pack_statistics(tail, BUFFERS, run.core.model.version)
+    sha256 = hashlib.sha256(body + statistics).digest()
+    sealed = DeltaSealed(device, row.epoch, row.contiguous + 1, sha256, body + statistics, len(statistics))
+    [settled] = [effect for effect in run.happens(sealed) if isinstance(effect, Settled)]
+    return settled.outcome
+
+
+@pytest.mark.parametrize("guard", [100.0, 0.0])
+def test_statistics_of_one_device_cannot_take_the_place_of_all_others(guard: float) -> None:
+    folder = SimFolder("coordinator", random.Random(0))
+    run = Run(folder, norm_guard=guard, checkpoint_bytes=300)
+    run.join("oak", "elm", "liar")
+    for device in ("oak", "elm", "oak", "elm"):
+        assert sends_statistics(run, device, 1.0).verdict is Verdict.ACCEPTED
+    outcome = sends_statistics(run, "liar", 3e38)
+    assert sends_statistics(run, "oak", 50.0).verdict is Verdict.ACCEPTED
+    sends_statistics(run, "elm", 50.0)
+    if guard:
+        assert outcome.reason is RejectReason.OUTLIER
+        assert outcome.message.startswith("statistics of norm 4.24264e+38, where other devices' longest are about 1.4")
+        assert run.core.model.buffers_B.tolist() == pytest.approx([50.0, 50.0])
+    else:
+        assert outcome.verdict is Verdict.ACCEPTED
+    folder.crash(power=True)
+    assert bits(Journal(folder).recover().state) == bits(run.state)
 
 
 def test_what_was_decided_is_decided_again_after_a_crash_whatever_the_guard_is_then() -> None:

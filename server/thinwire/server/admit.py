@@ -28,6 +28,7 @@ class Admitted:
     value_K: Vector
     buffers_B: Vector | None
     norm: float  # Euclidean, of all values, before `clip`
+    buffers_norm: float | None = None  # likewise; None without statistics
     clip: float = 1.0
     seed: int | None = None  # of the mask that its positions are
 
@@ -67,14 +68,17 @@ class Admission:
         norm = length(delta.value_K)
         refused = self._refuse_base(delta.base, version) or self._refuse_norm(norm)
         clip = self.clip_norm / norm if 0 < self.clip_norm < norm else 1.0
-        return refused or Admitted(delta.base, delta.index_K, delta.value_K, buffers_B, norm, clip, delta.seed)
+        buffers_norm = None if buffers_B is None else length(buffers_B)
+        return refused or Admitted(
+            delta.base, delta.index_K, delta.value_K, buffers_B, norm, buffers_norm, clip, delta.seed
+        )
 
-    def refuse_outlier(self, norm: float, usual: float | None) -> Rejected | None:
-        """Hold a norm against what is usual among other devices, if that is known; see norms.py."""
+    def refuse_outlier(self, norm: float, usual: float | None, of: str = "deltas") -> Rejected | None:
+        """Hold a norm, of deltas or statistics, against what is usual among other devices, if known; see norms.py."""
         if not self.norm_guard or usual is None or norm <= self.norm_guard * usual:
             return None
         message = (
-            f"norm {norm:g}, where other devices' longest deltas are about {usual:g};"
+            f"{of} of norm {norm:g}, where other devices' longest are about {usual:g};"
             f" at most {self.norm_guard:g} times that is taken (aggregation.norm_guard)"
         )
         return Rejected(RejectReason.OUTLIER, message, refund=False)

@@ -114,3 +114,5 @@ def _vectors(data: memoryview, frozen: Frozen, offset: int) -> Iterator[tuple[st
             raise ValueError(f"{name} has {size} numbers, more than the file")
         yield name, np.frombuffer(data, dtype=np.float32, count=size, offset=offset)
         offset += 4 * size
+    if offset != len(data):
+        raise ValueError(f"{len(data) - offset} bytes come after the last vector")

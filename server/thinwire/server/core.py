@@ -239,7 +239,14 @@ class CoordinatorCore:
         verdict = self.admission.judge(event.payload, event.buffer_bytes, self.model.version)
         if isinstance(verdict, Rejected):
             return verdict
-        return self.admission.refuse_outlier(verdict.norm, self.state.norms.usual(event.device)) or verdict
+        return self._refuse_outlier(event.device, verdict) or verdict
+
+    def _refuse_outlier(self, device: str, delta: Admitted) -> Rejected | None:
+        state, refuse = self.state, self.admission.refuse_outlier
+        if refused := refuse(delta.norm, state.norms.usual(device)):
+            return refused
+        found = delta.buffers_norm
+        return None if found is None else refuse(found, state.buffers_norms.usual(device), "statistics")
 
     def _settle(self, event: DeltaSealed, verdict: Admitted | Rejected) -> list[Effect]:
         if isinstance(verdict, Rejected):
@@ -250,7 +257,7 @@ class CoordinatorCore:
         entry = entries.Admitted(
             device=event.device, epoch=event.epoch, seq=event.seq, sha256=event.sha256, base=verdict.base,
             weight=share * discount, share=share, clip=verdict.clip, norm=verdict.norm,
-            buffer_bytes=event.buffer_bytes, loss=event.loss, energy=event.energy,
+            buffers_norm=verdict.buffers_norm, buffer_bytes=event.buffer_bytes, loss=event.loss, energy=event.energy,
         )  # fmt: skip
         outcome = self.state.admit(entry, verdict)
         settled = Settled(event.device, outcome, staleness, len(event.payload), len(verdict.index_K))

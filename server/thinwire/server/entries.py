@@ -49,8 +49,8 @@ class Opened(Entry, frozen=True):
 class Admitted(Entry, frozen=True):
     """A delta was accepted; its sealed bytes are the body.
 
-    Its values, `norm` long, count `weight` times `clip`, its statistics `share`. Loss and energy are what its device
-    told of it.
+    Its values, `norm` long, count `weight` times `clip`; its statistics, `buffers_norm` long, `share`. Loss and energy
+    are what its device told of it.
     """
 
     device: str
@@ -62,6 +62,7 @@ class Admitted(Entry, frozen=True):
     share: float
     clip: float = 1.0
     norm: float | None = None
+    buffers_norm: float | None = None
     buffer_bytes: int = 0
     loss: float | None = None
     energy: float | None = None

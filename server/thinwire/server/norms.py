@@ -1,10 +1,11 @@
-"""How long deltas usually are, so that one which is no delta of this training at all is found.
+"""How long deltas, or statistics, usually are, so that what is none of this training at all is found.
 
     refused when |delta| > factor * median over other devices of the longest delta accepted from each
 
 One number for each of the devices heard last, so that a device counts once however often it sends, and cannot move the
 median by itself; and its longest delta, so that a fleet whose steps become small, as they do when it converges, never
-takes one that comes back with long ones for a stranger. It is a guard against values that would end the training, not
+takes one that comes back with long ones for a stranger. Statistics, which are averaged as they are, are counted by
+themselves in the same way. It is a guard against values that would end the training, not
 against a device that means harm within reason: for that there is aggregation.clip_norm.
 """
 
@@ -20,7 +21,7 @@ LEAST_OTHERS = 2
 
 
 class Norms:
-    """The longest accepted delta of each of the newest devices; a pure function of what was accepted."""
+    """The longest accepted deltas, or statistics, of the newest devices; a pure function of what was accepted."""
 
     def __init__(self) -> None:
         self._longest: dict[str, float] = {}  # the device heard last is last

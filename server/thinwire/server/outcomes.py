@@ -62,8 +62,13 @@ class Outcomes:
         """Go on from a dump whose last delta has the number `through`; raise ValueError when it cannot be one."""
         if len(sha256s) % SHA_BYTES:
             raise ValueError(f"hashes of {len(sha256s)} bytes")
-        self._sha256s = bytearray(sha256s)
-        self._first = through + 1 - len(self)
+        first = through + 1 - len(sha256s) // SHA_BYTES
+        if first < 1:
+            raise ValueError(f"{len(sha256s) // SHA_BYTES} hashes up to delta {through}: the first would be {first}")
+        for seq, *_ in rejected:
+            if not first <= seq <= through:
+                raise ValueError(f"delta {seq} was rejected, but hashes are of {first} to {through}")
+        self._sha256s, self._first = bytearray(sha256s), first
         self._rejected = {
             seq: Outcome(seq, Verdict.REJECTED, RejectReason(reason), refund, message)
             for seq, reason, refund, message in rejected

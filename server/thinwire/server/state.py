@@ -65,6 +65,7 @@ class Frozen(msgspec.Struct, frozen=True, kw_only=True):
     members: list[MemberRow]
     ledger: list[LedgerRow]
     norms: list[tuple[str, float]] = []
+    buffers_norms: list[tuple[str, float]] = []
     density_rules: dict[str, Any] = {}
     density: dict[str, Any] = {}
     vectors: list[tuple[str, int]] = []
@@ -75,7 +76,8 @@ class RunState:
 
     def __init__(self, identity: Identity, model: GlobalModel) -> None:
         self.identity, self.model = identity, model
-        self.ledger, self.roster, self.norms = Ledger(), Roster(), Norms()
+        self.ledger, self.roster = Ledger(), Roster()
+        self.norms, self.buffers_norms = Norms(), Norms()
         self.leader_epoch = 0
         self.phase = "starting"
         self.reason = ""
@@ -155,6 +157,8 @@ class RunState:
         self._masks.add(None if delta.seed is None else Mask(delta.seed, len(delta.index_K)))
         self.contributors.add(entry.device)
         self.norms.see(entry.device, delta.norm)
+        if entry.buffers_norm is not None:
+            self.buffers_norms.see(entry.device, entry.buffers_norm)
         self.roster.members[entry.device].accepted += 1
         if self.density is not None:
             seen = DeltaSeen(entry.device, entry.share, delta.index_K, value_K, entry.loss, entry.energy)
@@ -245,8 +249,8 @@ class RunState:
             version=model.version, checksum=model.checksum, phase=self.phase, reason=self.reason,
             leader_epoch=self.leader_epoch, denominator=self._rules[0], outer=self._rules[1], metrics=self.metrics,
             evaluated_version=self.evaluated_version, hits=self.hits, members=self.roster.dump(),
-            ledger=self.ledger.dump(), norms=self.norms.dump(), density_rules=fields_of(self._density_rules),
-            density=density,
+            ledger=self.ledger.dump(), norms=self.norms.dump(), buffers_norms=self.buffers_norms.dump(),
+            density_rules=fields_of(self._density_rules), density=density,
             vectors=[(name, len(vector)) for name, vector in vectors.items()],
         )  # fmt: skip
         return frozen, {name: vector.copy() for name, vector in vectors.items()}
@@ -266,6 +270,7 @@ class RunState:
         state.roster.load(frozen.members)
         state.ledger.load(frozen.ledger)
         state.norms.load(frozen.norms)
+        state.buffers_norms.load(frozen.buffers_norms)
         state._rules = frozen.denominator, frozen.outer
         state._follow_rules()
         state._outer.load(_named(vectors, "outer."))

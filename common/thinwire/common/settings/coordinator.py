@@ -146,7 +146,7 @@ class Aggregation(Section, frozen=True, kw_only=True):
     # Longest Euclidean norm of a delta; longer ones are scaled down; 0 is off.
     clip_norm: NotNegative = 0.0
     # A delta is rejected when its norm is so many times the median, over other devices, of the longest delta accepted
-    # from each; it takes two others. 0 is off.
+    # from each; or that of its statistics likewise. It takes two others. 0 is off.
     norm_guard: NotNegative = 100.0
     # Training starts when so many devices have subscribed.
     min_devices: Count = 1
