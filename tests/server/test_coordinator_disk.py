@@ -194,6 +194,46 @@ async def test_what_is_noted_late_still_comes_before_what_the_device_did_after_i
     await coordinator.close()
 
 
+@pytest.mark.parametrize("what_comes", ["room", "a delta"])
+async def test_who_may_not_subscribe_as_it_did_on_a_full_disk_is_told_so_and_its_stream_ends(
+    folder: SimFolder, what_comes: str
+) -> None:
+    coordinator = await with_fleet(folder)
+    running = asyncio.create_task(coordinator.run())
+    service = FleetService(coordinator, Staging(1000, 1000), max_devices=9, tls=False)
+    session = await service._greet(hello("oak"), NOBODY)
+    for examples in range(2, 32 + 1):
+        await coordinator.submit(Subscribed("oak", examples))
+    folder.full = True
+    telling = [asyncio.create_task(coordinator.submit(delta("elm", 1)))]
+    await reached(lambda: coordinator.safety.full)
+    await service._subscribe(session, Subscribe(has_base=True, examples=999))
+    if what_comes == "a delta":
+        telling.append(asyncio.create_task(coordinator.submit(delta("oak", 3))))
+    folder.full = False
+    await reached(lambda: session.ending is not None)
+    assert session.ending is not None
+    assert session.ending.reason is RefusalReason.RATE_LIMITED
+    assert 0 < session.ending.retry_after_s <= 20
+    await asyncio.gather(*telling)
+    assert coordinator.core.roster.members["oak"].examples == 32
+    running.cancel()
+    await coordinator.close()
+
+
+async def test_who_is_refused_as_it_subscribes_is_sent_no_model_first(folder: SimFolder) -> None:
+    coordinator = await with_fleet(folder)
+    service = FleetService(coordinator, Staging(1000, 1000), max_devices=9, tls=False)
+    session = await service._greet(hello("oak"), NOBODY)
+    for examples in range(2, 32 + 1):
+        await coordinator.submit(Subscribed("oak", examples))
+    with pytest.raises(RefusedError, match="changes its number of examples too often") as refused:
+        await service._subscribe(session, Subscribe(has_base=True, examples=999))
+    assert 0 < refused.value.refusal.retry_after_s <= 20
+    assert not session.feed.subscribed
+    await coordinator.close()
+
+
 async def test_who_left_on_a_full_disk_that_fills_again_while_it_is_noted_is_not_forgotten(
     folder: SimFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -137,11 +137,12 @@ class Coordinator:
             return []
         if isinstance(event, events.Greeted | events.DeltaSealed) and event.device in self._presence:
             # What is noted late must still come before what the device did after it.
-            self._begin(self._presence.pop(event.device))
+            self._begin(self._presence.pop(event.device), late=True)
         return await asyncio.shield(self._begin(event))
 
-    def _begin(self, event: events.Event) -> asyncio.Task[list[effects.Effect]]:
-        handling = asyncio.create_task(self._handle(event), name=f"handle {type(event).__name__}")
+    def _begin(self, event: events.Event, *, late: bool = False) -> asyncio.Task[list[effects.Effect]]:
+        handle = self._handle_late if late else self._handle
+        handling = asyncio.create_task(handle(event), name=f"handle {type(event).__name__}")
         self._under_way.add(handling)
         handling.add_done_callback(self._under_way.discard)
         return handling
@@ -154,6 +155,14 @@ class Coordinator:
         self._changed.set()
         await waiting.carried_out
         return decided.effects
+
+    async def _handle_late(self, event: events.Event) -> list[effects.Effect]:
+        """Handle what the device was not kept waiting for: nobody else is left to end its stream."""
+        told = await self._handle(event)
+        for effect in told:
+            if isinstance(effect, effects.Refused) and (session := self.sessions.get(effect.device)):
+                session.end(reception.refused(effect))
+        return told
 
     async def _decide(self, event: events.Event) -> Decided:
         if self.safety.failure is not None:
@@ -178,7 +187,7 @@ class Coordinator:
             self._waiting_presence.clear()
             await self.safety.room.wait()
             # All at once, to share a sync; when the disk fills again meanwhile, they wait where every event does.
-            noted = [self._begin(event) for event in self._presence.values()]
+            noted = [self._begin(event, late=True) for event in self._presence.values()]
             self._presence.clear()
             await asyncio.gather(*(asyncio.shield(task) for task in noted))
 

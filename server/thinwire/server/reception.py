@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from thinwire.common.values import Hello, Outcome, Plan, Subscribe, Welcome
-from thinwire.server.effects import Recognised
+from thinwire.common.values import Hello, Outcome, Plan, Refusal, Subscribe, Welcome
+from thinwire.server.effects import Recognised, Refused
 from thinwire.server.events import DeltaSealed, Greeted, Subscribed
 from thinwire.server.staging import Staging, WholeDelta
 
@@ -14,6 +14,9 @@ from thinwire.server.staging import Staging, WholeDelta
 MAX_EXAMPLES = 1 << 40
 # A loss or an energy beyond this comes from no training; it only has to keep sums in range.
 MOST_TOLD = 1e30
+
+# No Refusal carries a longer text.
+MOST_REASON = 1024
 
 
 def greeted(hello: Hello, lineage: bytes) -> Greeted:
@@ -55,6 +58,11 @@ def settled(outcome: Outcome, plan: Plan, version: int) -> Outcome:
 def subscribed(device: str, wish: Subscribe) -> Subscribed:
     """A Subscribe."""
     return Subscribed(device, max(1, min(wish.examples, MAX_EXAMPLES)))
+
+
+def refused(answer: Refused) -> Refusal:
+    """How a device is told that it cannot be as it says, and when it may come again."""
+    return Refusal(answer.reason, answer.message[:MOST_REASON], retry_after_s=answer.retry_after_s)
 
 
 def sealed(device: str, epoch: int, whole: WholeDelta) -> DeltaSealed:

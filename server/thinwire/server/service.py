@@ -221,10 +221,11 @@ class FleetService(session_pb2_grpc.FleetServiceServicer):
         raise RefusedError(RefusalReason.DISK_FULL, message, retry_after_s=NO_ROOM_S)
 
     async def _subscribe(self, session: Conversation, wish: values.Subscribe) -> None:
-        session.feed.subscribe(wish)
         for effect in await self._coordinator.submit(reception.subscribed(session.device, wish)):
             if isinstance(effect, effects.Refused):
                 raise RefusedError(effect.reason, effect.message, retry_after_s=effect.retry_after_s)
+        # Only now: who is refused is sent no model first.
+        session.feed.subscribe(wish)
         session.wake.set()
 
     # -- speaking ----------------------------------------------------------------------------------------------
