@@ -8,19 +8,20 @@ import pytest
 from thinwire.bench.loopback import model_of, serving, settings_of
 from thinwire.bench.scripted import ScriptedDevice, delta_of
 from thinwire.common.values import CommitChunk, Hello, Refusal, RefusalReason, Subscribe
-from thinwire.server import service
+from thinwire.server import reserve, service
 from thinwire.server.home import Home
 
 MODEL = model_of(20_000)
 USUAL = ("aggregation.buffer=1", "state.reserve=0.0")
 # No disk is wholly free, so with all of it in reserve there is never room.
-NO_ROOM = ("aggregation.buffer=1", "state.reserve=1.0", f"state.keep={1 << 60}")
+NO_ROOM = ("aggregation.buffer=1", "state.reserve=1.0")
 
 
 async def test_a_known_device_catches_up_before_it_is_told_to_keep_its_delta(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(service, "HOLD_S", 0.5)
+    monkeypatch.setattr(reserve, "MOST_BYTES", 1 << 60)
     home = Home(tmp_path)
     async with (
         serving(MODEL, settings_of(*USUAL), home) as served,

@@ -25,6 +25,7 @@ from thinwire.server import entries, safety
 from thinwire.server import service as service_module
 from thinwire.server.admit import Admission
 from thinwire.server.audit import verify
+from thinwire.server.commits import PackedSnapshot
 from thinwire.server.coordinator import Coordinator
 from thinwire.server.core import CoordinatorCore
 from thinwire.server.effects import Effect, Settled
@@ -53,6 +54,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 NOBODY: Any = SimpleNamespace()
+MIB = 2**20
 
 
 def hello(device: str, unsettled: Sequence[Sealed] = ()) -> Hello:
@@ -70,7 +72,7 @@ def coordinator_on(folder: SimFolder, space: Callable[[], Space] | None = None) 
     core = CoordinatorCore(settings(), found.state, admission)
     welcome = Welcome(LINEAGE, 0, "story", "{}", LAYOUT.hash, Plan(), 0)
     recorder, metrics = Recorder(core, journal), CoordinatorMetrics()
-    return Coordinator(recorder, welcome, None, metrics, found.commits, None, Reserve(0.1, 50), space)
+    return Coordinator(recorder, welcome, None, metrics, found.commits, None, Reserve(0.1, 50 * MIB), space)
 
 
 async def with_fleet(folder: SimFolder, space: Callable[[], Space] | None = None) -> Coordinator:
@@ -267,7 +269,7 @@ async def test_who_left_on_a_full_disk_that_fills_again_while_it_is_noted_is_not
 async def test_with_little_room_left_no_new_delta_is_begun_until_there_is_more(
     folder: SimFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    room, looks = [Space(5, 100)], itertools.count()
+    room, looks = [Space(5 * MIB, 100 * MIB)], itertools.count()
 
     def space() -> Space:
         next(looks)
@@ -290,11 +292,11 @@ async def test_with_little_room_left_no_new_delta_is_begun_until_there_is_more(
     with pytest.raises(RefusedError, match=r"state.reserve"):
         await service._greet(Hello("ash"), NOBODY)
     held = asyncio.create_task(service._take_chunk(session, chunk))
-    room[0] = Space(10, 100)  # just above what is kept, and not yet enough
+    room[0] = Space(10 * MIB, 100 * MIB)  # just above what is kept, and not yet enough
     seen = next(looks)
     await reached(lambda: next(looks) > seen + 20)
     assert not held.done()
-    room[0] = Space(12, 100)
+    room[0] = Space(12 * MIB, 100 * MIB)
     await held
     assert coordinator.core.ledger.next_seq("oak") == 4
     running.cancel()
@@ -354,6 +356,64 @@ async def test_a_sync_that_failed_under_a_checkpoint_is_not_asked_for_again(fold
             coordinator.recorder.journal.checkpoint(0, *fresh_state().freeze())
     with pytest.raises(DiskError, match="input/output error"):
         coordinator.recorder.sync()
+
+
+async def test_what_failed_is_said_although_a_sync_hangs(folder: SimFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    coordinator = await with_fleet(folder, lambda: Space(1 << 30, 1 << 31))
+    begun, may_end = threading.Event(), threading.Event()
+
+    def sync(_: SimFile) -> None:
+        begun.set()
+        assert may_end.wait(60)
+
+    monkeypatch.setattr(SimFile, "sync", sync)
+    telling = asyncio.create_task(coordinator.submit(delta("elm", 1)))
+    await asyncio.to_thread(begun.wait)
+    running = asyncio.create_task(coordinator.run())
+    await asyncio.sleep(0)  # it looks at the disk, behind the sync
+    coordinator.safety.fail(DiskError("something else"))
+    try:
+        with pytest.raises(DiskError, match="something else"):
+            await asyncio.wait_for(running, 30)
+    finally:
+        may_end.set()
+    telling.cancel()
+    await coordinator.close()
+
+
+async def test_who_waits_for_a_snapshot_on_a_full_disk_is_spoken_to_and_none_is_packed_in_vain(
+    folder: SimFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    coordinator = await with_fleet(folder)
+    coordinator.commits.snapshot = None
+    running = asyncio.create_task(coordinator.run())
+    service = FleetService(coordinator, Staging(1000, 1000), max_devices=9, tls=False)
+    packed, whole = [0], PackedSnapshot.of
+
+    def pack(*parts: Any) -> PackedSnapshot:
+        packed[0] += 1
+        return whole(*parts)
+
+    monkeypatch.setattr(PackedSnapshot, "of", pack)
+    folder.full = True
+    telling = asyncio.create_task(coordinator.submit(delta("elm", 1)))
+    await reached(lambda: coordinator.safety.full)
+    session = await service._greet(hello("oak"), NOBODY)
+    session.feed.subscribe(Subscribe(has_base=False))
+    said: asyncio.Queue[bytes] = asyncio.Queue()
+    speaking = asyncio.create_task(service._speak(session, SimpleNamespace(write=said.put)))  # type: ignore[arg-type]
+    await asyncio.wait_for(said.get(), 10)  # its welcome
+    for _ in range(3):
+        await service._hear(session, Echo(b"are you there?"))
+        await asyncio.wait_for(said.get(), 10)
+    assert packed == [0]
+    folder.full = False
+    await asyncio.wait_for(said.get(), 10)
+    assert packed == [1]
+    speaking.cancel()
+    running.cancel()
+    await telling
+    await coordinator.close()
 
 
 # The second sync is the first after the journal was opened.

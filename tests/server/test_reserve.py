@@ -27,3 +27,12 @@ def test_once_low_it_takes_a_little_more_than_the_share_to_go_on() -> None:
     assert [(reserve.look(Space(free, 100)), reserve.low) for free in (9, 10, 11, 10, 9)] == [
         (True, True), (False, True), (True, False), (False, False), (True, True),
     ]  # fmt: skip
+
+
+def test_it_holds_what_the_next_checkpoint_and_commit_need_however_small_the_share() -> None:
+    reserve = Reserve(0.1, 5)
+    reserve.needed_bytes = 60
+    assert reserve.look(Space(59, 100))
+    off = Reserve(0.0, 5)
+    off.needed_bytes = 60
+    assert not off.look(Space(59, 100)), "a share of 0 is no reserve"

@@ -24,12 +24,16 @@ from thinwire.server.state import Frozen, RunState
 
 Vector = NDArray[np.float32]
 
-MAGIC = b"TWCKPT\x002"
+MAGIC = b"TWCKPT\x002"  # the last byte is the format
 MAX_STATE_BYTES = 1 << 30
 PIECE_BYTES = 16 << 20
 _DIGEST = 16
 _LEAST = len(MAGIC) + 2 * pages.LENGTH.size + _DIGEST
 _PREFIX, _ENDING = "checkpoint-", ".tw"
+
+
+class OtherFormatError(DamagedError):
+    """A checkpoint is sound, but in the format of another version of thinwire."""
 
 
 def name_of(number: int) -> str:
@@ -102,10 +106,20 @@ def _verify(folder: Folder, name: str) -> None:
 
 
 def _demand_whole(name: str, size: int, magic: bytes, sound: bool) -> None:
-    if size < _LEAST or magic != MAGIC:
-        raise DamagedError(f"{name} is no checkpoint of this version")
+    if size < _LEAST or magic[:-1] != MAGIC[:-1]:
+        raise DamagedError(f"{name} is damaged: it does not begin as a checkpoint does")
     if not sound:
         raise DamagedError(f"{name} is damaged: its digest is wrong")
+    if magic != MAGIC:
+        raise OtherFormatError(
+            f"{name} was written by another version of thinwire, in checkpoint format {_format(magic)}, and this one "
+            f"reads {_format(MAGIC)}; nothing is damaged: go on with the version that wrote it, or begin a new "
+            "training with: thinwire coordinator --fresh"
+        )
+
+
+def _format(magic: bytes) -> str:
+    return ascii(magic[-1:].decode("latin-1"))
 
 
 def _vectors(data: memoryview, frozen: Frozen, offset: int) -> Iterator[tuple[str, Vector]]:

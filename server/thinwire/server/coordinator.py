@@ -30,7 +30,7 @@ from thinwire.server.model import Commit
 from thinwire.server.plans import Plans
 from thinwire.server.recorder import Decided, Recorder
 from thinwire.server.reserve import Reserve
-from thinwire.server.safety import Safety
+from thinwire.server.safety import Safety, first_of
 
 log = logging.getLogger("thinwire.server")
 
@@ -76,7 +76,7 @@ class Coordinator:
         )
         self._presence: dict[str, events.Subscribed | events.Left] = {}
         self._waiting_presence = asyncio.Event()
-        self._snapshotting = asyncio.Lock()
+        self._snapshotting: asyncio.Task[PackedSnapshot] | None = None
         self._changed = asyncio.Event()
         self._under_way: set[asyncio.Task[list[effects.Effect]]] = set()
         self._evaluations: asyncio.Queue[effects.Evaluate] = asyncio.Queue()
@@ -97,16 +97,7 @@ class Coordinator:
 
     async def _take_over(self, started: events.Started) -> None:
         """Have the core take the first event; on a full disk this waits until there is room."""
-        watching = asyncio.create_task(self.safety.watch(), name="watch disk")
-        taking = asyncio.create_task(self.submit(started), name="take over")
-        try:
-            done, _ = await asyncio.wait((watching, taking), return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-        finally:
-            for task in (watching, taking):
-                task.cancel()
-            await asyncio.gather(watching, taking, return_exceptions=True)
+        await first_of(self.safety.watch(), self.submit(started))
 
     async def run(self) -> None:
         """Tick the core when it asks for it, and evaluate, until cancelled; raise what keeps it from going on."""
@@ -192,24 +183,31 @@ class Coordinator:
             await asyncio.gather(*(asyncio.shield(task) for task in noted))
 
     async def snapshot(self) -> PackedSnapshot:
-        """A snapshot from which the log of commits goes on; a kept one if it still does."""
-        async with self._snapshotting:
-            if (held := self.commits.usable_snapshot) is not None:
-                return held
-            async with self._order:
-                model, through = self.core.model, self.core.ledger.published()
-                frozen = model.freeze()
-                waiting = self.safety.wait(Decided([], self.recorder.last))
-            made = await asyncio.to_thread(
-                PackedSnapshot.of, frozen, model.layout, model.buffer_layout, through
-            )
-            # Nobody may hear of a version that a power cut could still undo.
-            await waiting.carried_out
-            if self.recorder.journal is not None:
-                with suppress(DiskError):
-                    await asyncio.to_thread(self.recorder.journal.keep, made)
-            self.commits.keep(made)
-            return made
+        """A snapshot from which the log of commits goes on; a kept one if it still does, else one is made for all.
+
+        Who waits no longer stops nobody: it is made all the same.
+        """
+        if (held := self.commits.usable_snapshot) is not None:
+            return held
+        if self._snapshotting is None or self._snapshotting.done():
+            self._snapshotting = asyncio.create_task(self._make_snapshot(), name="snapshot")
+        return await asyncio.shield(self._snapshotting)
+
+    async def _make_snapshot(self) -> PackedSnapshot:
+        # While the disk is full it could not be told, and the version would be an old one by then.
+        await self.safety.room.wait()
+        async with self._order:
+            model, through = self.core.model, self.core.ledger.published()
+            frozen = model.freeze()
+            waiting = self.safety.wait(Decided([], self.recorder.last))
+        made = await asyncio.to_thread(PackedSnapshot.of, frozen, model.layout, model.buffer_layout, through)
+        # Nobody may hear of a version that a power cut could still undo.
+        await waiting.carried_out
+        if self.recorder.journal is not None:
+            with suppress(DiskError):
+                await asyncio.to_thread(self.recorder.journal.keep, made)
+        self.commits.keep(made)
+        return made
 
     def report(self, device: str, report: Report) -> None:
         """Take over a device's own figures."""

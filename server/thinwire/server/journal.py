@@ -31,6 +31,10 @@ SNAPSHOT = "snapshot.packed"
 # An entry costs about 0.4 ms to replay however small it is, and a restart should take seconds also on a machine whose
 # processors are busy with the very fleet that waits: with 1,300 entries it took 9 s there.
 CHECKPOINT_ENTRIES = 1000
+# A checkpoint costs what it weighs, and the core stands still while its state is copied, so the next one waits for so
+# much journal for each of its bytes; but for no more entries than these.
+CHECKPOINT_SHARE = 0.25
+MOST_ENTRIES = 5000
 # Devices that come and go without end write entries, too; so many take seconds to read again.
 STORM_ENTRIES = 50_000
 
@@ -62,7 +66,8 @@ class Journal:
         self.folder = folder
         self._checkpoint_bytes, self._keep_bytes = checkpoint_bytes, keep_bytes
         self._log = Log(folder, PREFIX, segment_bytes, salvage=salvage)
-        self._bytes_since = self._entries_since = 0
+        self._bytes_since = self._entries_since = self._largest_body = 0
+        self._newest_bytes = sum(folder.size(checkpoint.name_of(n)) for n in checkpoint.numbers_in(folder)[-1:])
         # A checkpoint must be known to be good before anything older is given up for it.
         self._checkpoints = threading.Lock()
 
@@ -79,7 +84,20 @@ class Journal:
     @property
     def checkpoint_due(self) -> bool:
         """Whether so much was written since the last checkpoint that a restart would take long."""
-        return self._bytes_since >= self._checkpoint_bytes or self._entries_since >= CHECKPOINT_ENTRIES
+        if self._entries_since >= MOST_ENTRIES or self.stormy:
+            return True
+        much = self._bytes_since >= self._checkpoint_bytes or self._entries_since >= CHECKPOINT_ENTRIES
+        return much and self._bytes_since >= CHECKPOINT_SHARE * self._newest_bytes
+
+    @property
+    def checkpointing(self) -> bool:
+        """Whether a checkpoint is being written."""
+        return self._checkpoints.locked()
+
+    @property
+    def next_bytes(self) -> int:
+        """What the next checkpoint and the next commit take, if they are no larger than those before."""
+        return self._newest_bytes + self._largest_body
 
     @property
     def stormy(self) -> bool:
@@ -110,6 +128,7 @@ class Journal:
         self._log.sync()
         with self._checkpoints:
             checkpoint.write(self.folder, number, frozen, vectors)
+            self._newest_bytes = self.folder.size(checkpoint.name_of(number))
             while self._held_bytes() > self._keep_bytes and self._drop_oldest():
                 pass
 
@@ -170,18 +189,23 @@ class Journal:
 
     def _count(self, body: bytes) -> None:
         self._bytes_since += len(body)
+        self._largest_body = max(self._largest_body, len(body))
         self._entries_since += 1
 
     def _newest(self, through_version: int | None) -> tuple[int, RunState]:
         numbers = checkpoint.numbers_in(self.folder)
+        foreign: checkpoint.OtherFormatError | None = None
         for number in reversed(numbers):
             try:
                 state = checkpoint.read(self.folder, number)
             except DamagedError as error:
+                foreign = error if isinstance(error, checkpoint.OtherFormatError) else foreign
                 log.error("%s; going back to the checkpoint before it", error)
                 continue
             if through_version is None or state.model.version <= through_version:
                 return self._followed(number), state
+        if foreign is not None:
+            raise foreign
         wanted = "" if through_version is None else f" at or before version {through_version}"
         raise DamagedError(f"none of {len(numbers)} checkpoints{wanted} can be read; restore this folder from a backup")
 

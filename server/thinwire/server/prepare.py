@@ -12,6 +12,7 @@ from thinwire.common.disk import OsFolder, Space
 from thinwire.common.errors import SettingsError
 from thinwire.common.settings import CoordinatorSettings
 from thinwire.common.values import Welcome
+from thinwire.server import reserve
 from thinwire.server.coordinator import Coordinator
 from thinwire.server.core import CoordinatorCore
 from thinwire.server.evaluator import Evaluator, ModelDescription
@@ -88,7 +89,7 @@ def _coordinator(
     plans = Plans.of(welcome.plan, link_rules_of(settings), state.model.layout.size)
     return Coordinator(
         Recorder(core, journal), welcome, evaluator, CoordinatorMetrics(), commits, plans,
-        Reserve(settings.state.reserve, settings.state.keep), _space(journal),
+        Reserve(settings.state.reserve, reserve.MOST_BYTES), _space(journal),
     )  # fmt: skip
 
 

@@ -98,6 +98,11 @@ class Recorder:
         """Make everything appended safe; give the number of the last entry that is. Raise DiskError."""
         return self.journal.sync() if self.journal else 0
 
+    @property
+    def next_bytes(self) -> int:
+        """About what the next checkpoint and the next commit take on the disk."""
+        return self.journal.next_bytes if self.journal else 0
+
     def give_up_oldest(self) -> bool:
         """Give up the oldest part of the history for room; whether there was one to spare. Raise DiskError."""
         given_up = self.journal is not None and self.journal.give_up_oldest()
@@ -113,6 +118,8 @@ class Recorder:
     def _consider_checkpoint(self) -> None:
         # The buffer is empty right after a commit, and until the next delta.
         empty = not self._held and not self.core.state.fold.count
-        if self.journal is not None and self.journal.checkpoint_due and empty:
+        # A copy for which there is no time to be written would stop the core for nothing.
+        idle = self.journal is not None and self._due is None and not self.journal.checkpointing
+        if self.journal is not None and self.journal.checkpoint_due and empty and idle:
             self._due = Checkpoint(self.journal.last, *self.core.state.freeze())
             self.journal.count_anew()

@@ -11,13 +11,19 @@ from thinwire.common.disk import Space
 
 # The reserve must be there again with this much more, or a disk at its edge would begin and stop all the time.
 BACK = 1.1
+# A tenth of a large disk would be far more than a run writes before somebody looks.
+MOST_BYTES = 1 << 30
 
 
 class Reserve:
-    """A share of the disk that stays free, but never more than `most_bytes`; a share of 0 is no reserve."""
+    """A share of the disk that stays free, at most `most_bytes` of it, at least what is needed; a share of 0 is none.
+
+    `needed_bytes` is what a run writes next even if nothing new is begun; whoever knows keeps it up to date.
+    """
 
     def __init__(self, share: float, most_bytes: int) -> None:
         self._share, self._most_bytes = share, most_bytes
+        self.needed_bytes = 0
         self._space = Space(0, 0)
         self.low = False
 
@@ -46,4 +52,6 @@ class Reserve:
         )
 
     def _wanted(self, space: Space) -> float:
-        return min(self._share * space.total_bytes, float(self._most_bytes))
+        if not self._share:
+            return 0.0
+        return max(min(self._share * space.total_bytes, float(self._most_bytes)), float(self.needed_bytes))

@@ -12,11 +12,11 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from thinwire.common.disk import Space
 from thinwire.common.errors import DiskError
@@ -111,15 +111,10 @@ class Safety:
 
     async def watch(self) -> None:
         """Look at the disk every so often, until cancelled; raise what keeps the coordinator from going on."""
-        while True:
-            await self._look()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(ROOM_EVERY_S):
-                    await self._failed.wait()
-            if self.failure is not None:
-                raise self.failure
-            if self.full:
-                await self._try_again()
+        # Beside each other: a disk that hangs in a sync lets nobody look, and what failed meanwhile must still be said.
+        await first_of(self._keep_looking(), self._failed.wait())
+        if self.failure is not None:
+            raise self.failure
 
     async def sync(self) -> bool:
         """Make what is written safe, out of line; whether it is."""
@@ -162,8 +157,9 @@ class Safety:
                 waiting.carried_out.set_result(None)
 
     def _write_checkpoint(self) -> None:
-        due = self._recorder.take_checkpoint()
-        if due is not None and (self._checkpointing is None or self._checkpointing.done()):
+        if self._checkpointing is not None and not self._checkpointing.done():
+            return
+        if (due := self._recorder.take_checkpoint()) is not None:
             self._checkpointing = asyncio.create_task(self._checkpoint(due), name="checkpoint")
 
     async def _checkpoint(self, due: Checkpoint) -> None:
@@ -174,6 +170,13 @@ class Safety:
         except Exception as error:
             log.error("no checkpoint, a restart will take longer: %s", error)
         self._metrics.checkpoint.observe(time.perf_counter() - began)
+
+    async def _keep_looking(self) -> None:
+        while True:
+            await self._look()
+            await asyncio.sleep(ROOM_EVERY_S)
+            if self.full:
+                await self._try_again()
 
     async def _look(self) -> None:
         try:
@@ -203,6 +206,7 @@ class Safety:
             self._recorder.give_up_oldest()
         if self._space is None:
             return None
+        self._reserve.needed_bytes = self._recorder.next_bytes
         space = self._space()
         while self._reserve.short(space) and self._recorder.give_up_oldest():
             space = self._space()
@@ -230,3 +234,16 @@ class Safety:
 
 async def _in(thread: ThreadPoolExecutor, work: Callable[[], T]) -> T:
     return await asyncio.get_running_loop().run_in_executor(thread, work)
+
+
+async def first_of(*works: Coroutine[Any, Any, object]) -> None:
+    """Return when the first of these is done, or raise what it raised; the others are cancelled."""
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

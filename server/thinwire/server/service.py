@@ -24,6 +24,7 @@ from thinwire.server.conversation import Conversation, DeviceRecord
 from thinwire.server.coordinator import Coordinator
 from thinwire.server.effects import NO_ROOM_S
 from thinwire.server.feed import Feed, SnapshotWanted
+from thinwire.server.safety import first_of
 from thinwire.server.staging import Staging, StagingError
 from thinwire.v1 import session_pb2, session_pb2_grpc
 
@@ -244,7 +245,8 @@ class FleetService(session_pb2_grpc.FleetServiceServicer):
         if due is None:
             return False
         if isinstance(due, SnapshotWanted):
-            await coordinator.snapshot()
+            # On a full disk that takes long, and there may be words to say meanwhile.
+            await first_of(coordinator.snapshot(), session.wake.wait())
             return True
         await context.write(wire.response(due.word))
         if due.completed_bytes:

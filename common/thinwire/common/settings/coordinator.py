@@ -201,8 +201,8 @@ class State(Section, frozen=True, kw_only=True):
     checkpoint_every: Size = 128 * 2**20
     # Journal and checkpoints kept for rollback and audit; at least the two newest checkpoints are.
     keep: Size = 2**30
-    # Share of its disk that stays free, though never more than `keep`: with less, no new delta and no new device is
-    # taken, and all else goes on; 0 is off.
+    # Share of its disk that stays free, at most 1 GiB, but room for the next checkpoint and commit: with less, old
+    # history is given up, then no new delta and no new device is taken, and all else goes on; 0 is off.
     reserve: Share = 0.1
 
 
