@@ -22,7 +22,11 @@ class Pipe:
 
     def send(self, frame: Frame, body: bytes = b"") -> None:
         """Say something to the agent."""
-        self._socket.sendall(encode(frame, body))
+        try:
+            self._socket.sendall(encode(frame, body))
+        except ConnectionError:
+            # It may be noticed here before the other thread comes to its end of file.
+            os._exit(0)
 
     def take(self, *, wait: bool) -> list[tuple[ToTrainer, bytes]]:
         """Everything that has come in; with `wait`, at least one frame."""
