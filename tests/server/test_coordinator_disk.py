@@ -316,6 +316,34 @@ async def test_started_on_a_full_disk_it_waits_until_it_may_say_that_it_leads(fo
     assert later.core.state.leader_epoch == 2
 
 
+async def test_a_sync_that_was_under_way_when_a_write_failed_tells_nothing_either(
+    folder: SimFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    coordinator = await with_fleet(folder)
+    running = asyncio.create_task(coordinator.run())
+    begun, may_end, whole = threading.Event(), threading.Event(), SimFile.sync
+
+    def sync(self: SimFile) -> None:
+        begun.set()
+        assert may_end.wait(10)
+        whole(self)
+
+    monkeypatch.setattr(SimFile, "sync", sync)
+    telling = asyncio.create_task(coordinator.submit(delta("elm", 1)))
+    await asyncio.to_thread(begun.wait)
+    folder.fail()
+    later = asyncio.create_task(coordinator.submit(delta("elm", 2)))
+    with pytest.raises(DiskError, match="input/output error"):
+        await running
+    may_end.set()
+    await coordinator.close()
+    for _ in range(100):  # what could still be told is told within a few turns of the loop
+        await asyncio.sleep(0)
+    assert not telling.done()
+    telling.cancel()
+    later.cancel()
+
+
 @pytest.mark.parametrize("at", ["the sync", "the write"])
 async def test_after_an_error_of_the_disk_nothing_more_is_told_and_the_process_must_end(
     folder: SimFolder, at: str

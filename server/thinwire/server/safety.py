@@ -141,6 +141,9 @@ class Safety:
                 began = time.perf_counter()
                 upto = await _in(self._disk, recorder.sync)
                 self._metrics.sync.observe(time.perf_counter() - began)
+                if isinstance(self.failure, DiskError):
+                    # A write failed meanwhile; what this sync says of what came before it is not believed either.
+                    return
                 self._carry_out(upto)
                 self._write_checkpoint()
         except Exception as error:
