@@ -105,9 +105,10 @@ class Witness:
         self._doubted.add(device)
 
     def settle_doubt(self, device: str) -> None:
-        """A device has begun anew, and can never go back: what it held is forgotten."""
+        """A device has begun anew, and can never go back: what it held, and what is not in the model, is forgotten."""
         account = self.accounts[device]
-        account.forgotten_P, account.void_P = account.forgotten_P | account.void_P, self._none.copy()
+        account.forgotten_P = account.forgotten_P | (account.void_P & ~self.gone(device))
+        account.void_P = self._none.copy()
         self._doubted.discard(device)
 
     def exchanged(self, device: str, lives: set[int]) -> None:
