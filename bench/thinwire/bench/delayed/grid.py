@@ -64,7 +64,7 @@ class Method:
     overlaps: bool = False
 
 
-# Learning rates are the best of those tried on the first seed in the worst setting; docs/results/delayed.md has them.
+# The server's rate of fedadam and fedyogi is one of two that were tried on the first seed; the rest are the presets'.
 METHODS: Mapping[str, Method] = {
     method.name: method
     for method in (
