@@ -1,9 +1,10 @@
-"""How fast the simulator is: whole fleets on a quadratic bowl, and the bare agenda below them.
+"""How fast the simulator is: whole fleets on a quadratic bowl, and the event engine below them by itself.
 
 A device-commit is one commit that one device has heard, applied and checked; three of them go with one delta that is
 cut, packed, sent, admitted and folded, as a commit comes for every third of the fleet. The devices have joined before
-the clock starts. All of it is the product's own
-code: what the agenda itself takes is the last row, and the distance between the two is the agents, trainers and codec.
+the clock starts. All of it is the product's own code: rows called `fleet`. The same fleets without anything that
+decides (`thinwire.bench.schedule`) are the rows `engine`: the distance between the two is agents, trainers, coordinator
+and codec.
 
 Each row is a process of its own, so that its memory is its own. Times are of the processor, not of the wall.
 """
@@ -20,15 +21,15 @@ from dataclasses import dataclass, fields
 from datetime import datetime, timezone
 from pathlib import Path
 
+from thinwire.bench import schedule
 from thinwire.common.history import versions
-from thinwire.sim.agenda import Agenda
 from thinwire.sim.cell import Cell, build
 from thinwire.sim.settings import read_scenario
 
 FLEETS = (10, 100, 1_000, 10_000)
 SMALL, LARGE = 100, 100_000  # parameters: the engine's own speed, and the memory of a real model
 DEVICE_COMMITS, QUICK = 60_000, 6_000
-ACTS = 200_000
+ENGINE_TIMES = 10  # as many commits, for the engine alone is so much faster
 
 SCENARIO = """
 [simulation]
@@ -67,28 +68,25 @@ class Fleet:
     deltas: int
     device_commits: int
     cpu_s: float
-    per_second: float  # device-commits a second of one core; for the agenda, acts
+    per_second: float  # device-commits a second of one core
     acts: int
     rss_MiB: float  # a unit
 
 
 def run(quick: bool) -> list[Fleet]:
-    """A row for each size of fleet, one for the memory of a real model, one for the agenda alone."""
+    """Each size of fleet with the product's classes and without them, and the memory of a real model."""
     wanted = QUICK if quick else DEVICE_COMMITS
-    asked = [("engine", devices, SMALL, max(3, wanted // devices)) for devices in FLEETS]
-    asked.append(("memory", 1_000, LARGE, 3))
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, context, max_tasks_per_child=1) as pool:
-        rows = [pool.submit(measure, *one).result() for one in asked]
-        return [*rows, pool.submit(bare).result()]
+        rows = [pool.submit(measure, "fleet", devices, SMALL, max(3, wanted // devices)) for devices in FLEETS]
+        rows.append(pool.submit(measure, "memory", 1_000, LARGE, 3))
+        rows += [pool.submit(alone, devices, max(3, ENGINE_TIMES * wanted // devices)) for devices in FLEETS]
+        return [row.result() for row in rows]
 
 
 def measure(what: str, devices: int, size: int, commits: int) -> Fleet:
     """Run one fleet in this process."""
-    density = 0.1 if size == SMALL else 0.01
-    text = SCENARIO.format(
-        devices=devices, size=size, density=density, buffer=max(1, devices // 3), commits=commits
-    )
+    text = _scenario(devices, size, commits)
     world, recorder = build(Cell(read_scenario(text), "all", 1))
     # Joining costs a device a snapshot, once; the clock starts with the first version, before anyone has heard it.
     while not recorder.rows:
@@ -102,31 +100,35 @@ def measure(what: str, devices: int, size: int, commits: int) -> Fleet:
     return Fleet(what, devices, size, len(recorder.rows), deltas, heard, cpu_s, heard / cpu_s, acts, _rss())
 
 
-def bare() -> Fleet:
-    """The agenda with acts that do nothing but ask for the next."""
-    agenda = Agenda()
+def alone(devices: int, commits: int) -> Fleet:
+    """The engine without the product's classes, in this process."""
+    counted = schedule.Fleet(read_scenario(_scenario(devices, SMALL, commits)), seed=1).run()
+    speed = counted.device_commits / counted.cpu_s
+    return Fleet(
+        "engine", devices, SMALL, counted.commits, counted.deltas, counted.device_commits, counted.cpu_s, speed,
+        counted.acts, _rss(),
+    )  # fmt: skip
 
-    def act() -> None:
-        if agenda.now < ACTS / 100:
-            agenda.at(agenda.now + 1.0, act)
 
-    for number in range(100):
-        agenda.at(number / 100, act)
-    began, acts = time.process_time(), 0
-    while agenda.step(until=1e9):
-        acts += 1
-    cpu_s = time.process_time() - began
-    return Fleet("agenda alone", 0, 0, 0, 0, 0, cpu_s, acts / cpu_s, acts, _rss())
+def _scenario(devices: int, size: int, commits: int) -> str:
+    density = 0.1 if size == SMALL else 0.01
+    return SCENARIO.format(
+        devices=devices, size=size, density=density, buffer=max(1, devices // 3), commits=commits
+    )
 
 
 def write(rows: list[Fleet], folder: Path, command: str) -> None:
     """Leave simulate.md, with the table and how it came about, and simulate.svg in a folder of results."""
     from thinwire.sim.plots import scaling
 
-    fleets = [row for row in rows if row.what == "engine"]
-    sizes, speeds = [row.devices for row in fleets], [row.per_second for row in fleets]
+    fleets, engine = ([row for row in rows if row.what == what] for what in ("fleet", "engine"))
+    speeds = {
+        "whole fleet": [row.per_second for row in fleets],
+        "engine alone": [row.per_second for row in engine],
+    }
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "simulate.svg").write_bytes(scaling(sizes, speeds, [row.rss_MiB for row in fleets], "svg"))
+    picture = scaling([row.devices for row in fleets], speeds, [row.rss_MiB for row in fleets], "svg")
+    (folder / "simulate.svg").write_bytes(picture)
     (folder / "simulate.md").write_text(_page(rows, command), encoding="utf-8")
 
 

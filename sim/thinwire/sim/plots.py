@@ -120,14 +120,17 @@ def _order(histories: Sequence[History]) -> Callable[[History], tuple[int, int]]
     return lambda history: (methods.index(history.header.method), history.header.seed)
 
 
-def scaling(sizes: Sequence[int], speeds: Sequence[float], memory_MiB: Sequence[float], form: str) -> bytes:
-    """Speed and memory of the simulator over the size of its fleet."""
-    picture = Picture("", "The simulator, by fleet", "devices", "device-commits a second", _bytes, _bytes)
+def scaling(
+    sizes: Sequence[int], speeds: Mapping[str, Sequence[float]], memory_MiB: Sequence[float], form: str
+) -> bytes:
+    """Speed, a line for each name, and memory of the simulator over the size of its fleet."""
+    picture = Picture("", "The simulator, by fleet", "devices", "device-commits a second of one core", _bytes, _bytes)
     figure, axes = _canvas(picture)
-    axes.loglog(sizes, speeds, "o-", color=COLOURS[0], label="device-commits a second of one core")
-    axes.set_ylim(bottom=1, top=10 * max(speeds))
+    for colour, (name, figures) in zip(COLOURS, speeds.items(), strict=False):
+        axes.loglog(sizes, figures, "o-", color=colour, label=name)
+    axes.set_ylim(bottom=1, top=10 * max(max(figures) for figures in speeds.values()))
     other = axes.twinx()
-    other.loglog(sizes, memory_MiB, "s--", color=COLOURS[1], label="memory")
+    other.loglog(sizes, memory_MiB, "s--", color=COLOURS[len(speeds)], label="memory")
     other.set_ylabel("memory (MiB)")
     other.set_ylim(bottom=10, top=10 * max(memory_MiB))
     lines = [*axes.get_lines(), *other.get_lines()]
