@@ -5,8 +5,8 @@ import random
 from dataclasses import replace
 
 import pytest
+from disk_story import NOBODY, with_fleet
 from journal_story import Run
-from test_coordinator_disk import NOBODY, with_fleet
 
 from thinwire.common.values import Hello, RefusalReason
 from thinwire.server.effects import Effect, Recognised, Refused
