@@ -8,7 +8,8 @@ import pytest
 
 from thinwire.common.disk import OsFile, OsFolder
 from thinwire.common.errors import DamagedError, DiskError, DiskFullError
-from thinwire.common.log import MAX_HEADER_BYTES, Log
+from thinwire.common.log import Log
+from thinwire.common.record import MAX_HEADER_BYTES
 from thinwire.sim.disk import Crash, SimFolder
 
 SEGMENT_BYTES = 400

@@ -16,7 +16,8 @@ from typing import Any
 import msgspec
 
 from thinwire.chaos.checker import ACCEPTED, REJECTED, Begun, Committed, Id, JournalFact, Led, Sealed, Settled
-from thinwire.common.log import Log, Record
+from thinwire.common.log import Log
+from thinwire.common.record import Record
 from thinwire.common.view import View
 from thinwire.server.audit import verify
 from thinwire.server.journal import Journal

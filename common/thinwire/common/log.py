@@ -1,12 +1,6 @@
 """An append-only log of checksummed, chained records: the coordinator's journal and the agent's outbox.
 
-Segments are files named by the number of their first record. Each begins with a head, then records follow:
-
-    head      8s magic | u64 first | 16s chain before it | u32 crc
-    record    u32 header length | u32 body length | u64 number | u32 crc | 16s chain | header | body
-
-The crc (CRC-32) covers lengths, number, header and body; the chain is SHA-256 over the chain before, the header and the
-crc, cut to 16 bytes, so a record can neither be changed nor moved, left out or put in. All integers are little-endian.
+Segments are files named by the number of their first record; `thinwire.common.record` has their bytes.
 
 A record that the last segment ends in the middle of was never synced, and is cut off when the log is opened. Whether a
 broken last record had been synced is told by a watermark, a small file beside the segments that is written after each
@@ -17,7 +11,6 @@ have kept the later of two writes that were not synced.
 
 from __future__ import annotations
 
-import hashlib
 import struct
 import threading
 import zlib
@@ -26,29 +19,19 @@ from dataclasses import dataclass
 
 from thinwire.common.disk import File, Folder
 from thinwire.common.errors import DamagedError, DiskError, SyncError
+from thinwire.common.record import (
+    GENESIS,
+    MAX_BODY_BYTES,
+    MAX_HEADER_BYTES,
+    Record,
+    SegmentReader,
+    TornError,
+    packed,
+    packed_head,
+)
 
-MAGIC = b"TWLOG\x001\n"
 MARK = ".synced"  # what the watermark's name ends with
-MAX_HEADER_BYTES = 32 << 20  # a commit names every device that is in it
-AHEAD_BYTES = 1 << 18
-MAX_BODY_BYTES = 512 << 20
-_HEAD = struct.Struct("<8sQ16sI")
-_RECORD = struct.Struct("<IIQI16s")
-_NUMBERED = struct.Struct("<IIQ")
 _MARK = struct.Struct("<QI")
-_GENESIS = bytes(16)
-_SECTOR_BYTES = 512
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One record; `number` counts from 1 over the whole log, `offset` is where in its file it begins."""
-
-    number: int
-    header: bytes
-    body: bytes
-    file: str = ""
-    offset: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +40,6 @@ class Segment:
 
     name: str
     first: int
-
-
-class _TornError(Exception):
-    """The file ends, or turns into something else, at this offset."""
-
-    def __init__(self, offset: int, why: str) -> None:
-        super().__init__(why)
-        self.offset = offset
 
 
 class Log:
@@ -80,7 +55,7 @@ class Log:
         self.synced = self._read_mark()
         self.next = 1
         self.torn_bytes = 0
-        self._chain = _GENESIS
+        self._chain = GENESIS
         self._file: File | None = None
         self._failure: SyncError | None = None
         self._closed = False
@@ -105,11 +80,8 @@ class Log:
             # It could be written, but never read again.
             raise DiskError(f"a record of {len(header)} + {len(body)} bytes is larger than {self._prefix} can hold")
         file = self._writable()
-        numbers = _NUMBERED.pack(len(header), len(body), self.next)
-        crc = zlib.crc32(body, zlib.crc32(header, zlib.crc32(numbers)))
-        chain = _chained(self._chain, header, crc)
-        packed = _RECORD.pack(len(header), len(body), self.next, crc, chain) + header
-        file.append(packed + body)
+        data, chain = packed(self.next, header, body, self._chain)
+        file.append(data)
         self._chain, self.next = chain, self.next + 1
         return self.next - 1
 
@@ -174,11 +146,10 @@ class Log:
                 self._file = None
         name = f"{self._prefix}-{self.next:016d}.log"
         file = self._folder.open(name)
-        numbers = _HEAD.pack(MAGIC, self.next, self._chain, 0)[:-4]
         try:
             if file.size:
                 file.cut(0)
-            file.append(numbers + struct.pack("<I", zlib.crc32(numbers)))
+            file.append(packed_head(self.next, self._chain))
         except DiskError:
             # It is tried again for as long as the disk is full.
             file.close()
@@ -227,7 +198,7 @@ class Log:
             try:
                 end = self._walk_last(last)
                 break
-            except _TornError as torn:
+            except TornError as torn:
                 # A segment whose very head is torn holds nothing; the one before it ends the log.
                 self._refuse_synced_loss(last, last.first, torn)
                 self._refuse_hole(last, 0, last.first)
@@ -243,19 +214,19 @@ class Log:
         self.mark(self.next - 1)
 
     def _walk_last(self, segment: Segment) -> int:
-        offset, self._chain = self._read_head(segment)
+        reader = SegmentReader(self._folder, segment.name)
+        offset, self._chain = reader.head(segment.first)
         self.next = segment.first
-        ahead = _Ahead(self._folder, segment.name)
         try:
-            while (found := self._read_record(ahead, offset, self.next, self._chain)) is not None:
+            while (found := reader.record(offset, self.next, self._chain)) is not None:
                 _, offset, self._chain = found
                 self.next += 1
-        except _TornError as torn:
+        except TornError as torn:
             self._refuse_synced_loss(segment, self.next, torn)
             self._refuse_hole(segment, offset, self.next + 1)
         return offset
 
-    def _refuse_synced_loss(self, segment: Segment, number: int, torn: _TornError) -> None:
+    def _refuse_synced_loss(self, segment: Segment, number: int, torn: TornError) -> None:
         if number <= self.synced and not self._salvage:
             raise self._damaged(segment, number, torn)
 
@@ -263,115 +234,32 @@ class Log:
         if self._salvage:
             return
         # A torn end has nothing readable after it. Where a later record of this log can be read, this one is damaged.
-        rest = self._folder.read(segment.name, offset, self._folder.size(segment.name) - offset)
-        for later in range(follower, follower + 8):
-            place = _find_record(rest, later)
-            if place >= 0 and not _never_written(rest[:place], offset):
-                raise DamagedError(
-                    f"{segment.name}: what begins at byte {offset} is damaged, and record {later} follows it; "
-                    "restore this folder from a backup"
-                )
+        later = SegmentReader(self._folder, segment.name).first_whole(offset, range(follower, follower + 8))
+        if later is not None:
+            raise DamagedError(
+                f"{segment.name}: what begins at byte {offset} is damaged, and record {later} follows it; "
+                "restore this folder from a backup"
+            )
 
     def _records(self, segment: Segment, before: bytes | None) -> Iterator[tuple[Record, bytes]]:
         following = next((s.first for s in self.segments if s.first > segment.first), self.next)
-        number = segment.first
+        number, reader = segment.first, SegmentReader(self._folder, segment.name)
         try:
-            offset, chain = self._read_head(segment)
+            offset, chain = reader.head(segment.first)
             if before not in (None, chain):
-                raise _TornError(0, "it does not go on from the segment before it")
-            ahead = _Ahead(self._folder, segment.name)
+                raise TornError(0, "it does not go on from the segment before it")
             while number < following:
-                found = self._read_record(ahead, offset, number, chain)
+                found = reader.record(offset, number, chain)
                 if found is None:
-                    raise _TornError(offset, "the file ends")
+                    raise TornError(offset, "the file ends")
                 record, offset, chain = found
                 yield record, chain
                 number += 1
-        except _TornError as torn:
+        except TornError as torn:
             raise self._damaged(segment, number, torn) from None
 
-    def _damaged(self, segment: Segment, number: int, torn: _TornError) -> DamagedError:
+    def _damaged(self, segment: Segment, number: int, torn: TornError) -> DamagedError:
         return DamagedError(
             f"{segment.name}: record {number} at byte {torn.offset} is damaged ({torn}); "
             "restore this folder from a backup"
         )
-
-    def _read_head(self, segment: Segment) -> tuple[int, bytes]:
-        data = self._folder.read(segment.name, 0, _HEAD.size)
-        if len(data) < _HEAD.size:
-            raise _TornError(0, "the file has no head")
-        magic, first, chain, crc = _HEAD.unpack(data)
-        if magic != MAGIC or first != segment.first or zlib.crc32(data[:-4]) != crc:
-            raise _TornError(0, "the head is not that of this segment")
-        return _HEAD.size, chain
-
-    def _read_record(
-        self, ahead: _Ahead, offset: int, number: int, before: bytes
-    ) -> tuple[Record, int, bytes] | None:
-        prefix = ahead.read(offset, _RECORD.size)
-        if not prefix:
-            return None
-        if len(prefix) < _RECORD.size:
-            raise _TornError(offset, "the file ends within a record")
-        header_bytes, body_bytes, found, crc, chain = _RECORD.unpack(prefix)
-        if found != number or header_bytes > MAX_HEADER_BYTES or body_bytes > MAX_BODY_BYTES:
-            raise _TornError(offset, "no record begins here")
-        length = header_bytes + body_bytes
-        data = ahead.read(offset + _RECORD.size, length)
-        if len(data) < length:
-            raise _TornError(offset, "the file ends within a record")
-        header, body = data[:header_bytes], data[header_bytes:]
-        if zlib.crc32(data, zlib.crc32(prefix[: _NUMBERED.size])) != crc or _chained(before, header, crc) != chain:
-            raise _TornError(offset, "its checksum is wrong")
-        record = Record(number, header, body, ahead.name, offset)
-        return record, offset + _RECORD.size + length, chain
-
-
-class _Ahead:
-    """One file, read in large pieces: to open it for each record would cost more than all the rest."""
-
-    def __init__(self, folder: Folder, name: str) -> None:
-        self._folder, self.name = folder, name
-        self._start, self._piece = 0, b""
-
-    def read(self, offset: int, length: int) -> bytes:
-        """Bytes of the file, fewer where it ends."""
-        if not self._start <= offset <= offset + length <= self._start + len(self._piece):
-            self._start, self._piece = offset, self._folder.read(self.name, offset, max(length, AHEAD_BYTES))
-        at = offset - self._start
-        return self._piece[at : at + length]
-
-
-def _chained(before: bytes, header: bytes, crc: int) -> bytes:
-    return hashlib.sha256(before + header + struct.pack("<I", crc)).digest()[:16]
-
-
-def _find_record(data: bytes, number: int) -> int:
-    """Where a whole record of that number begins, or -1."""
-    pattern, length_bytes = struct.pack("<Q", number), 8
-    place = data.find(pattern, length_bytes)
-    while place >= 0 and not _stands_alone(memoryview(data)[place - length_bytes :], number):
-        place = data.find(pattern, place + 1)
-    return place - length_bytes if place >= 0 else -1
-
-
-def _stands_alone(data: memoryview, number: int) -> bool:
-    if len(data) < _RECORD.size:
-        return False
-    header_bytes, body_bytes, found, crc, _ = _RECORD.unpack_from(data)
-    end = _RECORD.size + header_bytes + body_bytes
-    whole = zlib.crc32(data[_RECORD.size : end], zlib.crc32(data[: _NUMBERED.size]))
-    return bool(found == number and end <= len(data) and whole == crc)
-
-
-def _never_written(gap: bytes, offset: int) -> bool:
-    """Whether a sector of what begins at byte `offset` of a file, or the part of a sector that is in it, is zeros."""
-    start = 0
-    while start < len(gap):
-        end = start + _SECTOR_BYTES - (offset + start) % _SECTOR_BYTES
-        part = gap[start:end]
-        # No record begins with so many zeros; in the middle of one a few may well be.
-        if len(part) >= (8 if start == 0 else 32) and not any(part):
-            return True
-        start = end
-    return False

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 
 from thinwire.common.disk import Folder
 from thinwire.common.errors import DamagedError, DiskError
-from thinwire.common.log import Log, Record
+from thinwire.common.log import Log
+from thinwire.common.record import Record
 from thinwire.server import checkpoint, entries
 from thinwire.server.journal import PREFIX
 from thinwire.server.state import RunState
