@@ -11,12 +11,10 @@ Each row is a process of its own, so that its memory is its own. Times are of th
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import resource
 import sys
 import time
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, fields
 from datetime import datetime, timezone
 from pathlib import Path
@@ -25,6 +23,7 @@ from thinwire.bench import schedule
 from thinwire.common.history import versions
 from thinwire.sim.cell import Cell, build
 from thinwire.sim.settings import read_scenario
+from thinwire.sim.workers import spread
 
 FLEETS = (10, 100, 1_000, 10_000)
 SMALL, LARGE = 100, 100_000  # parameters: the engine's own speed, and the memory of a real model
@@ -76,16 +75,20 @@ class Fleet:
 def run(quick: bool) -> list[Fleet]:
     """Each size of fleet with the product's classes and without them, and the memory of a real model."""
     wanted = QUICK if quick else DEVICE_COMMITS
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, context, max_tasks_per_child=1) as pool:
-        rows = [pool.submit(measure, "fleet", devices, SMALL, max(3, wanted // devices)) for devices in FLEETS]
-        rows.append(pool.submit(measure, "memory", 1_000, LARGE, 3))
-        rows += [pool.submit(alone, devices, max(3, ENGINE_TIMES * wanted // devices)) for devices in FLEETS]
-        return [row.result() for row in rows]
+    asked = [("fleet", devices, SMALL, max(3, wanted // devices)) for devices in FLEETS]
+    asked.append(("memory", 1_000, LARGE, 3))
+    asked += [("engine", devices, SMALL, max(3, ENGINE_TIMES * wanted // devices)) for devices in FLEETS]
+    return [row for _, row in spread(measure, asked, jobs=1, runs_a_process=1)]
 
 
-def measure(what: str, devices: int, size: int, commits: int) -> Fleet:
-    """Run one fleet in this process."""
+def measure(asked: tuple[str, int, int, int]) -> Fleet:
+    """One row (what, devices, parameters, commits), in this process."""
+    what, devices, size, commits = asked
+    return alone(devices, commits) if what == "engine" else whole(what, devices, size, commits)
+
+
+def whole(what: str, devices: int, size: int, commits: int) -> Fleet:
+    """A fleet with the product's own classes."""
     text = _scenario(devices, size, commits)
     world, recorder = build(Cell(read_scenario(text), "all", 1))
     # Joining costs a device a snapshot, once; the clock starts with the first version, before anyone has heard it.
@@ -101,7 +104,7 @@ def measure(what: str, devices: int, size: int, commits: int) -> Fleet:
 
 
 def alone(devices: int, commits: int) -> Fleet:
-    """The engine without the product's classes, in this process."""
+    """The engine without the product's classes."""
     counted = schedule.Fleet(read_scenario(_scenario(devices, SMALL, commits)), seed=1).run()
     speed = counted.device_commits / counted.cpu_s
     return Fleet(

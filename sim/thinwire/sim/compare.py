@@ -6,16 +6,13 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 from thinwire.common.history import History, HistoryError, Row, read_history, write_history
 from thinwire.sim.cell import Cell, run_cell
 from thinwire.sim.settings import Scenario
-
-CELLS_A_PROCESS = 8
+from thinwire.sim.workers import spread
 
 Seen = Callable[[Cell, Row], None]
 Finished = Callable[[Cell, History], None]
@@ -60,14 +57,5 @@ def _run(cells: Sequence[Cell], jobs: int, seen: Seen) -> Iterator[tuple[Cell, H
         for cell in cells:
             yield cell, run_cell(cell, lambda row, cell=cell: seen(cell, row))  # type: ignore[misc]
         return
-    # Spawned, never forked: torch's threads do not survive a fork. And not for long: what a run has allocated and freed
-    # again lies about in the memory of its process.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(jobs, len(cells)), context, max_tasks_per_child=CELLS_A_PROCESS) as pool:
-        running = {pool.submit(run_cell, cell): cell for cell in cells}
-        try:
-            for done in as_completed(running):
-                yield running[done], done.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    for place, history in spread(run_cell, cells, jobs):
+        yield cells[place], history

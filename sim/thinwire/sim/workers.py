@@ -1,0 +1,115 @@
+"""Work for several processes, each replaced by a fresh one now and then.
+
+What a run has allocated and freed lies about in the memory of its process, so none may grow old. The pool of the
+standard library hangs on Python 3.11 when its processes reach their `max_tasks_per_child` (python/cpython#115634).
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from multiprocessing.connection import Connection, wait
+from typing import Generic, TypeVar
+
+from thinwire.common.errors import ThinwireError
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+RUNS_A_PROCESS = 8
+# Spawned, never forked: torch's threads do not survive a fork.
+_CONTEXT = multiprocessing.get_context("spawn")
+
+
+class WorkerError(ThinwireError):
+    """A process ended in the middle of its work."""
+
+
+def spread(
+    call: Callable[[T], R], items: Sequence[T], jobs: int, runs_a_process: int = RUNS_A_PROCESS
+) -> Iterator[tuple[int, R]]:
+    """The place of an item and what `call` gives for it, as each is done; what it raises is raised here.
+
+    `call` is a function of a module, and items and results can be pickled.
+    """
+    waiting = deque(enumerate(items))
+    busy = {worker.pipe: worker for worker in (Worker(call, runs_a_process) for _ in range(min(jobs, len(items))))}
+    try:
+        for worker in busy.values():
+            worker.begin(*waiting.popleft())
+        while busy:
+            for pipe in wait(list(busy)):
+                worker = busy[pipe]  # type: ignore[index]
+                place, result = worker.place, worker.result()
+                del busy[worker.pipe]
+                if waiting:
+                    worker = worker.fresh()
+                    busy[worker.pipe] = worker
+                    worker.begin(*waiting.popleft())
+                else:
+                    worker.end()
+                yield place, result
+    finally:
+        for worker in busy.values():
+            worker.end()
+
+
+class Worker(Generic[T, R]):
+    """One process, which does one thing at a time."""
+
+    def __init__(self, call: Callable[[T], R], runs: int) -> None:
+        self.place = -1
+        self._call, self._runs, self._begun = call, runs, 0
+        self.pipe, there = _CONTEXT.Pipe()
+        self._process = _CONTEXT.Process(target=_serve, args=(call, there), daemon=True)
+        self._process.start()
+        there.close()
+
+    def begin(self, place: int, item: T) -> None:
+        """Work on it."""
+        self.place, self._begun = place, self._begun + 1
+        with suppress(BrokenPipeError):  # `result` says what happened
+            self.pipe.send(item)
+
+    def result(self) -> R:
+        """What came of it; the pipe has it."""
+        try:
+            well, result = self.pipe.recv()
+        except (EOFError, ConnectionResetError):
+            self._process.join()
+            raise WorkerError(
+                f"a process that ran a simulation ended with {self._process.exitcode} (-9 is often too little memory);"
+                " run it again with fewer --jobs, it goes on from what is done"
+            ) from None
+        if not well:
+            raise result
+        return result  # type: ignore[no-any-return]
+
+    def fresh(self) -> Worker[T, R]:
+        """This worker, or its successor if it has done enough."""
+        if self._begun < self._runs:
+            return self
+        self.end()
+        return Worker(self._call, self._runs)
+
+    def end(self) -> None:
+        """Whatever it does, it does no more."""
+        self.pipe.close()
+        self._process.terminate()
+        self._process.join()
+
+
+def _serve(call: Callable[[T], R], pipe: Connection) -> None:
+    # The pipe ends when the one who asks is gone.
+    with suppress(EOFError, KeyboardInterrupt, BrokenPipeError):
+        while True:
+            item = pipe.recv()
+            try:
+                answer = (True, call(item))
+            except Exception as error:  # whatever it is, the one who asked must know
+                error.__notes__ = [traceback.format_exc()]
+                answer = (False, error)  # type: ignore[assignment]
+            pipe.send(answer)
