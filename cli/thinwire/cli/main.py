@@ -11,8 +11,7 @@ from typing import Any
 
 import click
 
-from thinwire.cli.failure import CommandError
-from thinwire.common.errors import DiskError, LinkError, SettingsError, ThinwireError
+from thinwire.common.errors import ThinwireError
 from thinwire.common.exits import MEANING, Exit
 
 # Name → what it is for, in the order of `thinwire --help`; the module and its function have the command's name.
@@ -32,11 +31,6 @@ _COMMANDS = {
     "link": "Emulate thin links on loopback.",
     "bench": "Measure the parts that must be fast.",
     "chaos": "Break a fleet on purpose, and check what became of it.",
-}
-_EXITS: dict[type[ThinwireError], Exit] = {
-    SettingsError: Exit.SETTINGS,
-    LinkError: Exit.LINK,
-    DiskError: Exit.DISK,
 }
 
 
@@ -72,16 +66,10 @@ class LazyGroup(click.Group):
         except ThinwireError as error:
             for line in str(error).splitlines():
                 click.echo(f"{click.style('error:', fg='red')} {line}", err=True)
-            ctx.exit(_code_of(error))
+            ctx.exit(error.code)
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
             ctx.exit(Exit.INTERRUPT)
-
-
-def _code_of(error: ThinwireError) -> Exit:
-    if isinstance(error, CommandError):
-        return error.code
-    return next((code for kind, code in _EXITS.items() if isinstance(error, kind)), Exit.TRAINING)
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -22,8 +22,7 @@ from thinwire.client.trainer import TrainerProcess
 from thinwire.common import __version__, http, logs
 from thinwire.common.address import parse_address
 from thinwire.common.backoff import Backoff
-from thinwire.common.errors import DiskError, LinkError, SettingsError
-from thinwire.common.exits import Exit
+from thinwire.common.errors import LinkError, ThinwireError
 from thinwire.common.settings import AgentSettings
 
 log = logging.getLogger("thinwire.client")
@@ -34,15 +33,9 @@ def run(settings: AgentSettings) -> int:
     logs.setup(settings.logs.level, sys.stderr, settings.logs.json)
     try:
         end = uvloop.run(_run(settings))
-    except SettingsError as error:
+    except ThinwireError as error:
         log.error("%s", error)
-        return Exit.SETTINGS
-    except LinkError as error:
-        log.error("%s", error)
-        return Exit.LINK
-    except DiskError as error:
-        log.error("%s", error)
-        return Exit.DISK
+        return error.code
     log.log(logging.ERROR if end.exit_code else logging.INFO, "%s", end.message)
     return end.exit_code
 

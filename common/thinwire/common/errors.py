@@ -9,16 +9,23 @@
         ├── SyncError           what was written may or may not survive; the process must end
         └── DamagedError        what was written is not what is read
 
-A peer's misbehaviour is not here: it is a value that is counted, never a traceback.
+Each has the exit code of a process that ends with it. A peer's misbehaviour is not here: it is a value that is
+counted, never a traceback.
 """
+
+from thinwire.common.exits import Exit
 
 
 class ThinwireError(Exception):
     """Anything that thinwire raises on purpose."""
 
+    code: Exit = Exit.TRAINING
+
 
 class SettingsError(ThinwireError):
     """Settings that cannot be; `problems` holds one sentence for each of them."""
+
+    code = Exit.SETTINGS
 
     def __init__(self, *problems: str) -> None:
         super().__init__("\n".join(problems))
@@ -32,6 +39,8 @@ class SettingsError(ThinwireError):
 class LinkError(ThinwireError):
     """The coordinator cannot be reached, or the way to it broke."""
 
+    code = Exit.LINK
+
 
 class TaskError(ThinwireError):
     """A task that cannot be found, loaded or run."""
@@ -39,6 +48,8 @@ class TaskError(ThinwireError):
 
 class DiskError(ThinwireError):
     """A disk did not do what it was asked; after a failed sync nothing is known of what was written."""
+
+    code = Exit.DISK
 
 
 class DiskFullError(DiskError):

@@ -16,7 +16,7 @@ from thinwire.common import http, logs
 from thinwire.common.address import parse_address
 from thinwire.common.channel import server_credentials, server_options
 from thinwire.common.disk import OsFolder
-from thinwire.common.errors import DiskError, LinkError, SettingsError, ThinwireError
+from thinwire.common.errors import LinkError, SettingsError, ThinwireError
 from thinwire.common.exits import Exit
 from thinwire.common.places import state_folder
 from thinwire.common.settings import CoordinatorSettings
@@ -42,18 +42,9 @@ def run(settings: CoordinatorSettings, *, fresh: bool = False) -> int:
     logs.setup(settings.logs.level, sys.stderr, settings.logs.json)
     try:
         return uvloop.run(_run(settings, fresh=fresh))
-    except SettingsError as error:
-        log.error("%s", error)
-        return Exit.SETTINGS
-    except LinkError as error:
-        log.error("%s", error)
-        return Exit.LINK
-    except DiskError as error:
-        log.error("%s", error)
-        return Exit.DISK
     except ThinwireError as error:
         log.error("%s", error)
-        return Exit.TRAINING
+        return error.code
 
 
 async def _run(settings: CoordinatorSettings, *, fresh: bool) -> int:
