@@ -24,12 +24,32 @@ def bench() -> None:
     """
 
 
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
+_jobs = click.option(
+    "--jobs", type=click.IntRange(1), default=1, show_default=True, help="Runs at a time, a process each."
+)
+_out = click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder to leave a page with tables and plots in."
+)
+
+
+def _quick(help: str) -> Callable[[Any], Any]:
+    return click.option("--quick", is_flag=True, help=help)
+
+
+def _cells(folder: str | None) -> Callable[[Any], Any]:
+    return click.option(
+        "--cells", type=click.Path(file_okay=False, path_type=Path), default=folder, show_default=True,
+        help="Folder to keep each run in when it is done; what is there is not run again.",
+    )  # fmt: skip
+
+
 def _measures(module: str, summary: str) -> None:
     """Add a command that prints what a module's `run(quick)` measures."""
 
     @bench.command(module, help=f"{summary}\n\n\b\nExample:\n  thinwire bench {module} --quick")
-    @click.option("--quick", is_flag=True, help="Fewer repetitions, for a first look.")
-    @click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
+    @_quick("Fewer repetitions, for a first look.")
+    @_json
     def measure(quick: bool, as_json: bool) -> None:
         run: Callable[[bool], Sequence[Any]] = importlib.import_module(f"thinwire.bench.{module}").run
         _print(run(quick), as_json)
@@ -43,11 +63,9 @@ _measures("transport", "Deltas over real gRPC on loopback.")
 
 
 @bench.command()
-@click.option("--quick", is_flag=True, help="Fewer commits, for a first look.")
-@click.option(
-    "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder to leave a page with table and plot in."
-)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
+@_quick("Fewer commits, for a first look.")
+@_out
+@_json
 def simulate(quick: bool, out: Path | None, as_json: bool) -> None:
     """Simulated fleets of 10 to 10,000 devices.
 
@@ -64,16 +82,10 @@ def simulate(quick: bool, out: Path | None, as_json: bool) -> None:
 
 
 @bench.command()
-@click.option("--quick", is_flag=True, help="One seed and fewer commits, for a first look.")
-@click.option(
-    "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder to leave a page with tables and plots in."
-)
-@click.option(
-    "--cells",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Folder to keep each run in when it is done; what is there is not run again.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line: each run, then the sums.")
+@_quick("One seed and fewer commits, for a first look.")
+@_out
+@_cells(None)
+@_json
 def overlap(quick: bool, out: Path | None, cells: Path | None, as_json: bool) -> None:
     """Real fleets on slow links: is a round trip of five rounds hidden, and does it cost accuracy?
 
@@ -95,21 +107,16 @@ def overlap(quick: bool, out: Path | None, cells: Path | None, as_json: bool) ->
 
 
 @bench.command()
-@click.option("--quick", is_flag=True, help="Six methods, one seed, the worst setting: ten minutes at most.")
+@_quick("Six methods, one seed, the worst setting: ten minutes at most.")
 @click.option(
     "--part", "parts", type=click.Choice(["worst", "ablation", "milder", "links"]), multiple=True,
     help="These tables only; may be repeated.",
 )  # fmt: skip
 @click.option("--seed", "seeds", type=click.IntRange(1), multiple=True, help="These seeds only; may be repeated.")
-@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Runs at a time, a process each.")
-@click.option(
-    "--cells", type=click.Path(file_okay=False, path_type=Path), default=Path("simulated/delayed"), show_default=True,
-    help="Folder to keep each run in when it is done; what is there is not run again.",
-)  # fmt: skip
-@click.option(
-    "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder to leave a page with tables and plot in."
-)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a run.")
+@_jobs
+@_cells("simulated/delayed")
+@_out
+@_json
 def delayed(
     quick: bool, parts: tuple[str, ...], seeds: tuple[int, ...], jobs: int, cells: Path, out: Path | None,
     as_json: bool,
@@ -135,26 +142,21 @@ def delayed(
 
 
 @bench.command()
-@click.option("--quick", is_flag=True, help="One seed and fewer rounds: ten minutes at most.")
+@_quick("One seed and fewer rounds: ten minutes at most.")
 @click.option(
     "--part", "parts", type=click.Choice(["omniglot", "cifar10"]), multiple=True,
     help="These fleets only; may be repeated.",
 )  # fmt: skip
-@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Runs at a time, a process each.")
-@click.option(
-    "--cells", type=click.Path(file_okay=False, path_type=Path), default=Path("simulated/rate"), show_default=True,
-    help="Folder to keep each run in when it is done; what is there is not run again.",
-)  # fmt: skip
-@click.option(
-    "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder to leave a page with tables and plots in."
-)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a run, then one a bar.")
+@_jobs
+@_cells("simulated/rate")
+@_out
+@_json
 def rate(quick: bool, parts: tuple[str, ...], jobs: int, cells: Path, out: Path | None, as_json: bool) -> None:
     """What a dynamic update rate saves, and whether it beats a fixed one of the same bytes.
 
     Writers as devices (omniglot), and pictures shared out unevenly; these need `thinwire data fetch cifar10`.
 
-    
+    \b
     Example:
       thinwire bench rate --quick --part omniglot
     """
