@@ -225,6 +225,10 @@ def test_every_name_of_a_method_is_one_that_can_be_chosen() -> None:
          'it must be "overwrite" or "eager" or "half" or "dga" or a number, at least 0 and at most 1'),
         ("[training]\nomega = 1.5", "a number, at least 0 and at most 1"),
         ('[correction]\nmerge = "mix"', "training.window = 1"),
+        ('[training]\nwindow = 1\n[correction]\nmerge = "mix"\nresidual = "keep"', 'residual = "release"'),
+        ('[training]\nwindow = 1\n[correction]\nmerge = "mix"\nresidual = "private"', 'residual = "release"'),
+        ('[training]\nwindow = 1\nomega = "dga"\n[correction]\nmerge = "mix"\ntaylor = 1', "set both to 0"),
+        ('[training]\nwindow = 1\n[correction]\nmerge = "mix"\ndrift = 0.5', "set both to 0"),
         ('[aggregation]\nmixing = "model"', "density.up = 1"),
     ],
 )  # fmt: skip

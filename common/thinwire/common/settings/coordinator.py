@@ -259,13 +259,29 @@ class CoordinatorSettings(Section, frozen=True, kw_only=True):
                 f'correction.taylor is {c.taylor} with training.omega = {shown(t.omega)}; it takes own work in full:'
                 ' set training.omega = "dga", or correction.taylor = 0'
             )
-        if c.merge == "mix" and t.window > 1:
-            yield (
-                f'correction.merge is "mix" with training.window = {t.window}; mixing has no place for a second delta'
-                " under way: set training.window = 1"
-            )
+        if c.merge == "mix":
+            yield from self._problems_of_mixing()
         if a.mixing == "model" and self.density.up < 1:
             yield (
                 f'aggregation.mixing is "model" with density.up = {self.density.up}; a model is mixed whole:'
                 " set density.up = 1, or aggregation.mixing = \"delta\""
+            )
+
+    def _problems_of_mixing(self) -> Iterator[str]:
+        t, c = self.training, self.correction
+        if t.window > 1:
+            yield (
+                f'correction.merge is "mix" with training.window = {t.window}; mixing has no place for a second delta'
+                " under way: set training.window = 1"
+            )
+        if c.residual != "release":
+            yield (
+                f'correction.merge is "mix" with correction.residual = "{c.residual}"; the next delta is what is left'
+                " of the working model, so a residual in it would be sent twice: set correction.residual = \"release\""
+            )
+        if c.taylor or c.drift:
+            yield (
+                f'correction.merge is "mix" with correction.taylor = {c.taylor} and correction.drift = {c.drift};'
+                " mixing throws away what the one adds and uploads what the other must not: set both to 0,"
+                ' or correction.merge = "rebase"'
             )
