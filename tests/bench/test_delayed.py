@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from thinwire.bench.delayed import FULL, PARTS, QUICK, Entry, grid, page, places
-from thinwire.bench.delayed.cells import DelayedError, reached, retimed
+from thinwire.bench.delayed.timing import DelayedError, reached, retimed
 from thinwire.common.history import End, Header, History, Row
 from thinwire.sim.cell import Cell, run_cell
 from thinwire.sim.settings import read_scenario
@@ -56,7 +56,7 @@ def test_one_lucky_measurement_is_no_target() -> None:
 
 
 def test_a_synchronous_run_is_timed_by_its_first_rounds_as_if_it_had_run_on_the_link() -> None:
-    timed = retimed(_bowls("none", 12), _bowls("2s,100kbit", 4))
+    timed = retimed(_bowls("none", 12), _bowls("2s,100kbit", 4), 100_000)
     run = _bowls("2s,100kbit", 12)
 
     assert timed == pytest.approx({row.version: row.time_s for row in run.rows}, rel=0.01)
@@ -67,7 +67,19 @@ def test_a_method_that_the_link_changes_is_not_timed_so() -> None:
     other = History(probe.header, tuple(msgspec.structs.replace(r, deltas=2) for r in probe.rows), None)
 
     with pytest.raises(DelayedError, match="version 1 differs"):
-        retimed(other, probe)
+        retimed(other, probe, 100_000)
+
+
+def test_a_round_of_fewer_bytes_is_a_shorter_one() -> None:
+    """As of gradients that pack better later on: three devices with 1,000 bytes a second each way."""
+    run, probe = _bowls("none", 6), _bowls("2s,8kbit", 4)
+    short = msgspec.structs.replace(run.rows[5], bytes_up=run.rows[5].bytes_up - 3 * 50)
+    timed, shorter = (
+        retimed(History(run.header, (*run.rows[:5], last), None), probe, 8_000) for last in (run.rows[5], short)
+    )
+
+    assert shorter[5] == timed[5]
+    assert timed[6] - shorter[6] == pytest.approx(0.05)
 
 
 @pytest.mark.parametrize(("units", "word"), [(10.0, "is reached"), (90.0, "is MISSED")])
@@ -80,7 +92,7 @@ def test_a_bar_that_is_missed_is_said_to_be(units: float, word: str, tmp_path: P
 def test_a_run_that_never_got_there_has_no_time(tmp_path: Path) -> None:
     page.write([_entry("fedavg", None), _entry(grid.OURS, 10.0)], QUICK, tmp_path, "thinwire bench delayed")
 
-    assert "| fedavg + | 0 of 1 | - |" in (tmp_path / "delayed.md").read_text()
+    assert "| fedavg + | 0 of 1 | > 99 |" in (tmp_path / "delayed.md").read_text()
 
 
 def test_every_place_of_the_table_is_a_scenario_that_can_be_read() -> None:

@@ -115,11 +115,12 @@ def overlap(quick: bool, out: Path | None, cells: Path | None, as_json: bool) ->
 @click.option("--seed", "seeds", type=click.IntRange(1), multiple=True, help="These seeds only; may be repeated.")
 @_jobs
 @_cells("simulated/delayed")
+@click.option("--stored", is_flag=True, help="Run nothing: tables of the runs that are there.")
 @_out
 @_json
 def delayed(
-    quick: bool, parts: tuple[str, ...], seeds: tuple[int, ...], jobs: int, cells: Path, out: Path | None,
-    as_json: bool,
+    quick: bool, parts: tuple[str, ...], seeds: tuple[int, ...], jobs: int, cells: Path, stored: bool,
+    out: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Time to one accuracy on CIFAR-10, for every method, on thin links. Needs `thinwire data fetch cifar10`.
 
@@ -134,7 +135,8 @@ def delayed(
     size = dataclasses.replace(size, seeds=seeds or size.seeds)
     asked = [one for part in chosen for one in measured.places(size, part)] or measured.quick_places(size)
     with progress() as (seen, finished):
-        entries = measured.measure(asked, size, cells / ("quick" if quick else "full"), jobs, seen, finished)
+        folder = cells / ("quick" if quick else "full")
+        entries = measured.measure(asked, size, folder, jobs, seen, finished, only_stored=stored)
     if out is not None:
         options = ["--quick"] if quick else [f"--part {part}" for part in parts] + [f"--seed {seed}" for seed in seeds]
         measured.write(entries, size, out, " ".join(["thinwire bench delayed", *options]))

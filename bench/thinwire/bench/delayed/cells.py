@@ -1,8 +1,8 @@
 """Runs what the grid asks for, each run once, and reads from the histories when the target was reached.
 
 Synchronous dense methods learn the same on every link, only later: their rounds are run once without a link, and their
-first rounds again on each link. Those must be made of as many deltas and measure the same, and they give the time that
-a round takes there.
+first rounds again on each link. Those must be made of as many deltas and bytes and measure the same, and they give the
+time that a round takes there (`timing`).
 """
 
 from __future__ import annotations
@@ -14,16 +14,14 @@ from statistics import mean
 
 from thinwire.bench.delayed import grid
 from thinwire.bench.delayed.grid import Asked, Link, Size
-from thinwire.common.errors import ThinwireError
+from thinwire.bench.delayed.timing import reached, retimed
 from thinwire.common.history import History, Row
 from thinwire.sim.cell import Cell
-from thinwire.sim.compare import run_cells
+from thinwire.sim.compare import run_cells, stored
 from thinwire.sim.outcome import final_accuracy
 
 TARGET_SHARE = 0.95
 PROBED_ROUNDS = 4
-PATIENCE = 2
-ROUNDING = 0.005  # in accuracy, of sums that were added in another order
 
 Seen = Callable[[Cell, Row], None]
 Finished = Callable[[Cell, History], None]
@@ -48,20 +46,26 @@ class Entry:
     density: float
 
 
-class DelayedError(ThinwireError):
-    """Two runs that should agree do not."""
-
-
 def measure(
     asked: Sequence[Asked], size: Size, folder: Path, jobs: int = 1, seen: Seen = lambda cell, row: None,
-    finished: Finished = lambda cell, history: None,
+    finished: Finished = lambda cell, history: None, *, only_stored: bool = False,
 ) -> list[Entry]:  # fmt: skip
-    """An entry for each place of the table; what `folder` has already is not run again."""
+    """An entry for each place of the table; what `folder` has already is not run again.
+
+    With `only_stored` nothing is run: places whose runs are not all there have no entry.
+    """
 
     def run(cells: Sequence[Cell]) -> list[History]:
         return run_cells(cells, folder, jobs, seen, finished)
 
+    def there(cells: Sequence[Cell]) -> bool:
+        return all(stored(cell, folder) for cell in cells)
+
+    if only_stored:
+        asked = [one for one in asked if there(_references(one.alpha, size))]
     targets = _targets(asked, size, run)
+    if only_stored:
+        asked = [one for one in asked if there(list(_cells(one, size, targets[one.alpha])))]
     cells = [cell for one in asked for cell in _cells(one, size, targets[one.alpha])]
     distinct = list({(cell.scenario.name, cell.method, cell.seed): cell for cell in cells}.values())
     found = {}
@@ -71,23 +75,21 @@ def measure(
     return [_entry(one, targets[one.alpha], found) for one in dict.fromkeys(asked)]
 
 
+def _references(alpha: str, size: Size) -> list[Cell]:
+    scenario = grid.scenario(
+        size, alpha, grid.NEAR, grid.METHODS["fedavg"], target=0.0, most_commits=size.reference_rounds
+    )
+    return [Cell(scenario, "fedavg", seed, f"reference/{alpha}") for seed in grid.reference_seeds(size, alpha)]
+
+
 def _targets(asked: Sequence[Asked], size: Size, run: Callable[[Sequence[Cell]], list[History]]) -> dict[str, float]:
     """By setting: a share of what synchronous dense FedAvg reaches, the mean over its seeds."""
-    wanted = [
-        (alpha, seed) for alpha in sorted({one.alpha for one in asked}) for seed in grid.reference_seeds(size, alpha)
-    ]
-    cells = [
-        Cell(
-            grid.scenario(
-                size, alpha, grid.NEAR, grid.METHODS["fedavg"], target=0.0, most_commits=size.reference_rounds
-            ), "fedavg", seed, f"reference/{alpha}",
-        )
-        for alpha, seed in wanted
-    ]  # fmt: skip
-    reached: dict[str, list[float]] = {}
-    for (alpha, _), history in zip(wanted, run(cells), strict=True):
-        reached.setdefault(alpha, []).append(final_accuracy(history) or 0.0)
-    return {alpha: round(TARGET_SHARE * mean(figures), 4) for alpha, figures in reached.items()}
+    references = {alpha: _references(alpha, size) for alpha in sorted({one.alpha for one in asked})}
+    histories = iter(run([cell for cells in references.values() for cell in cells]))
+    return {
+        alpha: round(TARGET_SHARE * mean(final_accuracy(next(histories)) or 0.0 for _ in cells), 4)
+        for alpha, cells in references.items()
+    }
 
 
 def _cells(one: Asked, size: Size, target: float) -> Iterator[Cell]:
@@ -109,7 +111,7 @@ def _entry(one: Asked, target: float, found: dict[tuple[str, str, int], History]
     if one.method.lockstep:
         history = found[(f"{one.alpha}/{grid.NEAR}", name, seed)]
         probe = found[(f"{one.alpha}/{one.link}", name, seed)]
-        when = retimed(history, probe)
+        when = retimed(history, probe, one.link.rate_bps)
     else:
         history = found[(f"{one.alpha}/{one.link}", name, seed)]
         when = {row.version: row.time_s for row in history.rows}
@@ -125,37 +127,3 @@ def _entry(one: Asked, target: float, found: dict[tuple[str, str, int], History]
         delay_steps=history.rows[-1].delay_steps,
         density=mean(densities) if densities else 0.0,
     )  # fmt: skip
-
-
-def reached(history: History, target: float) -> Row | None:
-    """The first of the measurements in a row, as many as the coordinator's patience, at or above the target."""
-    above = 0
-    for place, row in enumerate(history.measured):
-        above = above + 1 if (row.accuracy or 0.0) >= target else 0
-        if above == PATIENCE:
-            return history.measured[place - PATIENCE + 1]
-    return None
-
-
-def retimed(history: History, probe: History) -> dict[int, float]:
-    """When each version of a synchronous run was there, on the link of the probe."""
-    for row, probed in zip(history.rows, probe.rows, strict=False):
-        if not _same(row, probed):
-            raise DelayedError(
-                f"{history.header.method}, seed {history.header.seed}: version {row.version} differs between a run"
-                f" without a link and one on {probe.header.link}; such a method cannot be timed by its first rounds"
-            )
-    first, last = probe.rows[0], probe.rows[-1]
-    round_s = (last.time_s - first.time_s) / (last.version - first.version)
-    known = {row.version: row.time_s for row in probe.rows}
-    return {
-        row.version: known.get(row.version, last.time_s + (row.version - last.version) * round_s)
-        for row in history.rows
-    }  # fmt: skip
-
-
-def _same(row: Row, probed: Row) -> bool:
-    """Whether the same deltas made both; they came in another order, so that the last bits of their sums differ."""
-    measured = row.accuracy is not None and probed.accuracy is not None
-    alike = not measured or abs((row.accuracy or 0.0) - (probed.accuracy or 0.0)) <= ROUNDING
-    return (row.version, row.deltas, row.staleness) == (probed.version, probed.deltas, probed.staleness) and alike

@@ -30,12 +30,16 @@ class Link:
         return f"rtt-{self.round_trip:g}-dense-{self.dense:g}"
 
     @property
+    def rate_bps(self) -> float:
+        """Bits a second, each way."""
+        return DENSE_BITS / (self.dense * UNIT_S) if self.dense else 1e12
+
+    @property
     def setting(self) -> str:
         """What a scenario's fleet calls it."""
         if not self.round_trip and not self.dense:
             return "none"
-        rate = DENSE_BITS / (self.dense * UNIT_S) if self.dense else 1e12
-        return f"{self.round_trip * UNIT_S:g}s,{rate:.0f}bit"
+        return f"{self.round_trip * UNIT_S:g}s,{self.rate_bps:.0f}bit"
 
     def window(self, density: float) -> int:
         """Deltas on their way that fill the link and no more; those of `density` take about 7 bits a parameter kept."""
