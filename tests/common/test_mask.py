@@ -1,5 +1,7 @@
 """Both sides draw the same coordinates from a seed, and each coordinate is as likely as any other."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -41,6 +43,11 @@ def test_a_mask_is_what_the_document_says(kept: int, size: int) -> None:
         found = drawn(seed, kept, size).tolist()
         assert found == (walked(seed, kept, size) if kept < size else list(range(size)))
         assert len(set(found)) == kept
+
+
+def test_of_two_masks_of_one_seed_the_larger_holds_the_smaller() -> None:
+    masks = [set(drawn(seed_of(4, 9), kept, 1000).tolist()) for kept in (1, 20, 200, 999, 1000)]
+    assert all(smaller < larger for smaller, larger in pairwise(masks))
 
 
 def test_each_coordinate_comes_as_often_as_any_other_and_masks_do_not_resemble_each_other() -> None:

@@ -123,7 +123,9 @@ class Replica:
     def cut(self, density: float, code: ValueCode, steps: int) -> Cut:
         """Seal the largest coordinates of everything unsent, or a mask's; the rest stays in the residual."""
         self._absorb()
-        seed = None if self.mask_secret is None else seed_of(self.mask_secret, self.next_seq)
+        # The version that a round's commit will be, if all goes well: devices agree on it again after any hiccup.
+        number = self.version + len(self.pending) + 1
+        seed = None if self.mask_secret is None else seed_of(self.mask_secret, number)
         index_K, value_K = self._offer(kept_of(density, self.residual_P.size), seed)
         quantised = quantise(value_K, code)
         with np.errstate(over="ignore"):

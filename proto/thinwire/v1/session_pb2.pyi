@@ -490,7 +490,9 @@ class Plan(google.protobuf.message.Message):
     proximal: builtins.float
     """Strength of the pull towards the base at each local step, 0 for none."""
     selection: builtins.str
-    """Which coordinates a delta carries: "mask" (drawn from mask_seed and the delta's seq), or empty for the largest."""
+    """Which coordinates a delta carries: "mask" (drawn from mask_seed and a number: the base's version,
+    and one for each own delta that is not in it, the new one among them), or empty for the largest.
+    """
     mask_seed: builtins.int
     """Seed of the masks; the same for all devices."""
     waits_for: builtins.str

@@ -85,7 +85,7 @@ class RunState:
         self.evaluated_version = -1
         self.hits = 0
         self.contributors: set[str] = set()
-        self._masks: set[Mask | None] = set()  # of the deltas in the buffer
+        self._masks: dict[int | None, int] = {}  # of the deltas in the buffer: coordinates, by seed
         self.fold = Fold(model.layout.size, "all")
         self._statistics = Statistics(model.buffer_layout.size)
         self._rules: tuple[str, dict[str, float | str]] = ("all", {})
@@ -154,7 +154,8 @@ class RunState:
         )
         if delta.buffers_B is not None:
             self._statistics.add(delta.buffers_B, entry.share)
-        self._masks.add(None if delta.seed is None else Mask(delta.seed, len(delta.index_K)))
+        # Of two masks of one seed the larger holds the smaller.
+        self._masks[delta.seed] = max(self._masks.get(delta.seed, 0), len(delta.index_K))
         self.contributors.add(entry.device)
         self.norms.see(entry.device, delta.norm)
         if entry.buffers_norm is not None:
@@ -176,7 +177,8 @@ class RunState:
         """Close the buffer and publish the next version; raise DivergedError when there can be none."""
         folded = self.fold.count
         # Where all deltas lie on one mask, so does what comes of them, and no position travels down either.
-        mask = self._masks.pop() if len(self._masks) == 1 else None
+        masks = [Mask(seed, kept) for seed, kept in self._masks.items() if seed is not None]
+        mask = masks[0] if len(masks) == len(self._masks) == 1 else None
         made = self.model.publish(*self._close(), density, code, mask)
         self._lateness.published(made)
         self._note_commit()

@@ -2,7 +2,8 @@
 
 A permutation of b bits, 2**b the least power of two that is not below P, takes 0, 1, 2, ... to the coordinates; what
 falls outside the model is permuted again until it falls inside (cycle walking), so each is drawn once at most and
-nothing is held but the K of them. P parameters, K kept, W those that still walk.
+nothing is held but the K of them. Of two masks of one seed the larger holds the smaller. P parameters, K kept, W those
+that still walk.
 """
 
 import numpy as np
