@@ -33,7 +33,8 @@ def _history(density: float, rounds: int = 10) -> History:
 
 
 def _entry(method: str, accuracy: float, seed: int, share: float = 0.04, like: str = "") -> Entry:
-    return Entry("omniglot", method, like, seed, 0.07, 9, 900, 1, 2, share, 1.0, 0.9, accuracy, accuracy, accuracy)
+    accuracies = [accuracy] * 4
+    return Entry("omniglot", method, like, seed, 0.07, 9, 900, 1, 2, share, 1.0, 0.9, True, *accuracies)
 
 
 def _table(ours: Sequence[float], fixed: Sequence[float], share: float = 0.04) -> list[Entry]:
@@ -96,6 +97,12 @@ def test_the_whole_table_is_measured_once_and_each_baseline_has_its_policy_s_byt
 )
 def test_a_bar_is_reached_or_not(ours: list[float], fixed: list[float], share: float, reached: set[bool]) -> None:
     assert {verdict.reached for verdict in verdicts(_table(ours, fixed, share))} == reached
+
+
+def test_a_rate_that_never_moved_is_not_held_against_a_fixed_one() -> None:
+    still = [dataclasses.replace(entry, moved=False) for entry in _table([0.50, 0.52], [0.50, 0.51])]
+    (verdict,) = {v.reached: v for v in verdicts(still) if "never moved" in v.figures}.values()
+    assert verdict.reached is None
 
 
 def test_the_page_admits_what_was_missed(tmp_path: Path) -> None:

@@ -24,11 +24,13 @@ Run = Callable[[Sequence[Cell]], list[History]]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What one run came to. Accuracies are means of the last five measurements.
+    """What one run came to. Accuracies are means of five measurements, the last ones; `accuracy_then` those until the
+    last round of dense averaging, of which everything sparse has more.
 
     `like` is the policy that a fixed rate is the baseline of, and `ratio` its bytes over that policy's, same seed;
     `share` is of all bytes of dense averaging. `overtakes` is the share of them that was sent when the run was measured
-    to be as good as dense averaging is in the end, for the first time; None if it never was.
+    to be as good as dense averaging is in the end, for the first time; None if it never was. `moved` is whether rates
+    changed in the last three quarters of the rounds, when a ladder is done.
     """
 
     part: str
@@ -43,7 +45,9 @@ class Entry:
     share: float
     ratio: float
     overtakes: float | None
+    moved: bool
     accuracy: float
+    accuracy_then: float
     device_accuracy: float
     device_accuracy_worst: float
 
@@ -109,9 +113,17 @@ def mean_density(history: History) -> float:
     return mean(shares) if shares else 0.0
 
 
-def last_mean(history: History, name: str) -> float:
-    """A measure at the end of a run: the mean of the last measurements."""
-    return mean(row.metrics.get(name, 0.0) for row in history.measured[-LAST:])
+def last_mean(history: History, name: str, until: int | None = None) -> float:
+    """A measure at the end of a run, or of its rounds `until` some version: the mean of the last measurements."""
+    measured = [row for row in history.measured if until is None or row.version <= until]
+    return mean(row.metrics.get(name, 0.0) for row in measured[-LAST:])
+
+
+def moved(history: History) -> bool:
+    """Whether its rates changed after the first quarter of the rounds."""
+    later = history.rows[len(history.rows) // 4 :]
+    shares = [share for row in later for share in row.density.values()]
+    return max(shares) > (1 + CLOSE) * min(shares)
 
 
 def _rounded(density: float) -> float:
@@ -127,6 +139,8 @@ def _entry(part: Part, history: History, dense: History, equal: History, like: s
         rounds=last.version, steps=part.devices * part.local_steps * last.version,
         bytes_up=last.bytes_up, bytes_down=last.bytes_down, share=total(last) / whole,
         ratio=total(last) / total(equal.rows[-1]), overtakes=total(reached) / whole if reached else None,
-        accuracy=last_mean(history, "accuracy"), device_accuracy=last_mean(history, "device_accuracy"),
+        moved=moved(history), accuracy=last_mean(history, "accuracy"),
+        accuracy_then=last_mean(history, "accuracy", dense.rows[-1].version),
+        device_accuracy=last_mean(history, "device_accuracy"),
         device_accuracy_worst=last_mean(history, "device_accuracy_worst"),
     )  # fmt: skip

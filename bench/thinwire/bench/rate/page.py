@@ -17,7 +17,7 @@ from thinwire.common.history import History, versions
 from thinwire.common.units import about
 from thinwire.sim.outcome import LAST
 
-WORDS = {True: "reached", False: "MISSED", None: "not judged, one seed has no noise"}
+WORDS = {True: "reached", False: "MISSED", None: "not judged"}
 
 
 def write(entries: Sequence[Entry], histories: Sequence[History], size: Size, folder: Path, command: str) -> None:
@@ -65,7 +65,8 @@ def _head(entries: Sequence[Entry], size: Size, command: str) -> Iterator[str]:
         f" come to the same: the policy's mean density is tried first, and where that is more than {CLOSE:.0%} off,"
         " interpolated once. Its density down is twice that up, as the policies' is.",
         "",
-        f"Accuracies are means of the last {LAST} measurements. `devices` is the mean over devices of the accuracy on"
+        f"Accuracies are means of the last {LAST} measurements; `after as many rounds` is that after the"
+        f" {size.dense_rounds} rounds that dense averaging has. `devices` is the mean over devices of the accuracy on"
         " held-out data like each device's own, `worst` the mean over the worst tenth of them. Each figure is the mean"
         " over the seeds, with the lowest and the highest in brackets.",
         "",
@@ -83,9 +84,9 @@ def _part(part: Part, here: Sequence[Entry]) -> Iterator[str]:
     yield from (f"## {part.title}", "")
     yield (
         "| method | same bytes as | density | up | down | of dense | over that policy's | of dense, when first as good"
-        " | accuracy | devices | worst |"
+        " | accuracy | after as many rounds | devices | worst |"
     )
-    yield "| --- | --- |" + " ---: |" * 9
+    yield "| --- | --- |" + " ---: |" * 10
     for method, like in dict.fromkeys((entry.method, entry.like) for entry in here):
         yield _row([entry for entry in here if (entry.method, entry.like) == (method, like)])
     yield from ("", f"![accuracy over bytes, {part.name}](rate-{part.name}.svg)", "")
@@ -103,6 +104,7 @@ def _row(runs: Sequence[Entry]) -> str:
         f"{mean(run.ratio for run in runs):.3f}" if runs[0].like else "",
         f"{mean(overtaken):.1%} ({len(overtaken)} of {len(runs)} seeds)" if overtaken else "never",
         _spread(run.accuracy for run in runs),
+        f"{mean(run.accuracy_then for run in runs):.3f}",
         _spread(run.device_accuracy for run in runs),
         _spread(run.device_accuracy_worst for run in runs),
     )
