@@ -128,3 +128,29 @@ def test_overlap_fills_the_round_trip_with_steps() -> None:
         ratios = [device.core.meter.hidden_s / device.core.meter.transfer_s for device in world.devices]
         assert all(ratio > 0.99 if overlap else ratio < 0.01 for ratio in ratios)
     assert all(4.5 < with_ / without < 5.5 for with_, without in zip(steps[True], steps[False], strict=True))
+
+
+def arrival_s(*, overlap: bool, rtt_s: float) -> tuple[float, int]:
+    """When two devices with steps of 1 s have come within a tenth of their optimum, and in how many rounds."""
+    scenario = Scenario(
+        learner=lambda number: Quadratic(np.ones(8), np.ones(8)),
+        rules=Rules(
+            policy=Sync(1.0, 1e6), min_devices=2, denominator="all", density_down=1.0, values_down=ValueCode.FP32,
+            evaluate=False,
+        ),
+        plan=Plan(local_steps=10, density=1.0, values="fp32", overlap=overlap, learning_rate=0.005, window=8),
+        devices=2 * (Device(link=LinkProfile(rtt_s, ENDLESS)),),
+    )  # fmt: skip
+    world = World(scenario)
+    model = world.coordinator.core.model
+    while np.abs(1.0 - model.weights_P).max() > 0.1:
+        assert world.agenda.step(until=1e5)
+    return world.agenda.now, model.version
+
+
+def test_with_overlap_the_time_to_a_target_is_flat_in_the_round_trip_and_without_it_grows_by_one_a_round() -> None:
+    """The claim of delayed averaging (Zhu et al., 2021), up to as many rounds of delay as deltas may be under way."""
+    near_s, rounds = arrival_s(overlap=False, rtt_s=0.0)
+    for rtt_s in (20.0, 60.0):
+        assert arrival_s(overlap=False, rtt_s=rtt_s)[0] == pytest.approx(near_s + rounds * rtt_s, abs=2 * rtt_s)
+        assert arrival_s(overlap=True, rtt_s=rtt_s)[0] < near_s + 2 * rtt_s
