@@ -82,6 +82,37 @@ def test_without_correction_the_limit_is_half_pi(h_tau: float, decays: bool) -> 
     assert left < 0.1 if decays else left > 10.0
 
 
+def sparse_descent(h_eta_k_over_rho: float, omega: float, residual: str, delay_steps: int) -> float:
+    """Root mean square of w at the coordinator after 200 rounds, from 1, of one device with curvature 1 and goal 0."""
+    size, local_steps, density = 200, 10, 0.05
+    start_P = np.random.default_rng(1).normal(size=size)
+    scenario = Scenario(
+        learner=lambda number: Quadratic(np.zeros(size), np.ones(size), start_P=start_P),
+        rules=Rules(
+            policy=Buffered(1), density_down=1.0, values_down=ValueCode.FP32, max_commits=200, evaluate=False
+        ),
+        plan=Plan(
+            local_steps=local_steps, density=density, values="fp32", omega=omega, residual=residual,
+            learning_rate=h_eta_k_over_rho * density / local_steps, overlap=delay_steps > 0,
+        ),
+        devices=(Device(link=LinkProfile(float(delay_steps), ENDLESS) if delay_steps else None),),
+    )  # fmt: skip
+    world = World(scenario)
+    assert world.run(until=1e5).version == 200
+    return float(np.sqrt(np.square(world.coordinator.core.model.weights_P).mean()))
+
+
+@pytest.mark.parametrize("delay_steps", [0, 20])
+@pytest.mark.parametrize("omega", [0.5, 1.0])
+def test_released_work_that_waits_to_be_sent_has_a_limit_that_omega_does_not_lift(
+    omega: float, delay_steps: int
+) -> None:
+    """h eta K / rho up to about 2, for a coordinate waits 1 / rho deltas for its turn; with "keep" there is none."""
+    assert sparse_descent(1.0, omega, "", delay_steps) < 1e-3
+    assert sparse_descent(8.0, omega, "", delay_steps) > 100.0
+    assert sparse_descent(8.0, omega, "keep", delay_steps) < 0.1
+
+
 def distance(omega: float, rtt_s: float) -> float:
     """How far from the fleet's optimum the model ends, when four devices with goals of their own work for 400 steps."""
     size = 50

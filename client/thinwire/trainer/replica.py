@@ -13,7 +13,8 @@
     reject:  F -= q;  e += q                                 (or the mass is dropped, and counted as dropped)
 
 The rebase on the right is the correction for delay (Delayed Gradient Averaging, NeurIPS 2021, is omega = 1). At
-omega = 1/2, the smallest weight that is stable for every delay, own pending work counts half until its commit is here.
+omega = 1/2 own pending work counts half until its commit is here; it is the smallest weight that is stable for every
+delay of what is sent. Omega does not touch what is not sent: released, it is a delay as well.
 What travels is the sum of own increments, never end minus start: between the two a commit may have moved w, and that
 jump belongs to others. Increments are read off as w minus the origin, when they are needed.
 

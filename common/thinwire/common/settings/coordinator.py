@@ -87,7 +87,8 @@ class Training(Section, frozen=True, kw_only=True):
     # Deltas that a device may have on their way, at most 256; when it is full, training goes on into the next one.
     window: Count = 8
     # Weight of a device's own pending deltas in the model that it trains: by name 0, 1/aggregation.min_devices, 1/2, 1;
-    # or a number. 1/2 is stable for every delay.
+    # or a number. 1/2 is stable for every delay of what is sent; what is not sent yet has a limit of its own, which
+    # docs/algorithms.md tells.
     omega: Omega = 0.5
     # Train while deltas and commits travel; false waits for each answer.
     overlap: bool = True
