@@ -13,10 +13,10 @@ show(Table(("device", "link"), [("pi4-[bold]shed", "up")]))
 """
 
 
-def on_a_terminal(**environment: str) -> str:
-    """What the program writes when its output is a terminal."""
+def on_a_terminal(program: str = PROGRAM, **environment: str) -> str:
+    """What a program writes when its output is a terminal."""
     ours, theirs = pty.openpty()
-    subprocess.run([sys.executable, "-c", PROGRAM], stdout=theirs, check=True, env=os.environ | environment)
+    subprocess.run([sys.executable, "-c", program], stdout=theirs, check=True, env=os.environ | environment)
     os.close(theirs)
     written = os.read(ours, 65536).decode()
     os.close(ours)
@@ -51,3 +51,22 @@ def test_on_a_terminal_the_table_is_drawn_and_names_are_no_markup() -> None:
 
 def test_no_color_is_plain_on_a_terminal_too() -> None:
     assert on_a_terminal(NO_COLOR="1").splitlines() == ["device          link", "pi4-[bold]shed  up"]
+
+
+SUMMARY = Table(("method", "accuracy", "target", "up"), [("ours", "0.812 ± 0.002", "-", "1.2 MiB")])
+
+
+def test_a_narrow_window_loses_what_can_be_spared_and_no_figure() -> None:
+    assert SUMMARY.within(80, ("up", "target")) == (SUMMARY, [])
+    table, gone = SUMMARY.within(30, ("up", "target"))
+    assert (table.columns, gone) == (["method", "accuracy", "up"], ["target"])  # it said nothing, so it went first
+    table, gone = SUMMARY.within(10, ("up", "target"))
+    assert (table.columns, gone) == (["method", "accuracy"], ["target", "up"])
+    assert table.rows == [["ours", "0.812 ± 0.002"]]
+
+
+def test_on_a_narrow_terminal_every_figure_stands_whole() -> None:
+    figures = [str(10**12 + place) for place in range(12)]
+    program = f"from thinwire.cli.tables import Table, show\nshow(Table({[*map(str, range(12))]}, [{figures}]))"
+    written = on_a_terminal(program, TERM="xterm-256color", NO_COLOR="", COLUMNS="40")
+    assert all(figure in written for figure in figures)

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from thinwire.sim.compare import Finished, Seen
     from thinwire.sim.settings import Scenario
 
+# Columns of the summary that a narrow terminal goes without, first to go first.
+SPARE = (
+    "hidden", "delay", "staleness", "down", "up", "commits", "time", "bytes to target", "time to target", "target",
+)  # fmt: skip
+
 
 @click.command()
 @click.argument("path", type=options.FILE, metavar="SCENARIO.toml", required=False)
@@ -97,7 +102,7 @@ def _print(histories: "list[History]", as_json: bool) -> None:
         for history in histories:
             click.echo(json.dumps(outcome_of(history)))
     else:
-        tables.show(tables.of_records(summary(histories)))
+        tables.show(tables.of_records(summary(histories)), spare=SPARE)
 
 
 def _draw(histories: "list[History]", folder: Path) -> None:
