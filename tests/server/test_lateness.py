@@ -45,6 +45,19 @@ def test_the_taylor_term_is_that_of_dc_asgd(base: int) -> None:
     assert np.abs(value_K - (VALUE_K - 0.25 * VALUE_K**2 * moved_K)).max() < 1e-6
 
 
+@pytest.mark.parametrize("strength", [1e3, 1e30])
+def test_a_large_strength_cancels_or_doubles_and_no_more(strength: float) -> None:
+    lateness = Lateness(LAYOUT, {**TAYLOR, "taylor": strength})
+    weights = published(5, lateness)
+    index_K, sent_K = np.arange(SIZE), np.where(np.arange(SIZE) % 2, 1.0, -2.0).astype(np.float32)
+    _, value_K = lateness.adjusted(3, index_K, sent_K)
+    moved_K = weights[5] - weights[3]
+    assert set(np.sign(sent_K * moved_K)) == {-1.0, 0.0, 1.0}
+    # What goes the way that the model has gone since is cancelled, what goes against it is doubled.
+    assert np.array_equal(value_K, sent_K * (1 - np.sign(sent_K * moved_K)))
+    assert value_K.dtype == np.float32
+
+
 def test_a_whole_model_is_mixed_in() -> None:
     """W + a (c - (W - W_base)) = (1 - a) W + a (W_base + c)."""
     lateness = Lateness(LAYOUT, MODEL)

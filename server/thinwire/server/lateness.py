@@ -1,11 +1,13 @@
 """What a delta that was made on an older version needs before it is folded: by default nothing.
 
-    taylor   c - lambda / (eta K) * c * c * (W_now - W_base)      DC-ASGD (Zheng et al., ICML 2017), the server's form
+    taylor   c * (1 - lambda / (eta K) * c * (W_now - W_base))    DC-ASGD (Zheng et al., ICML 2017), the server's form
     model    c - (W_now - W_base)                                 FedAsync (Xie et al., 2019): the device's model is
                                                                   mixed in, so what it had not seen counts against it
 
 c holds K gradients times eta; from the sum of their squares being at least the square of their sum over K, the Taylor
-term under-corrects. Both need what commits changed since the delta's base, and so remember the last of them.
+term under-corrects. Its factor is kept within 0 and 2: beyond, a first-order term says nothing, and it would grow with
+the model's own steps until the training diverged. Both need what commits changed since the delta's base, and so
+remember the last of them.
 Shapes: P parameters, K coordinates of a delta or commit.
 """
 
@@ -69,7 +71,8 @@ class Lateness:
             whole_P = -moved_P
             whole_P[index_K] += value_K
             return np.arange(whole_P.size), whole_P
-        return index_K, value_K - self._taylor * value_K * value_K * moved_P[index_K]
+        factor_K = np.clip(np.float32(1.0) - self._taylor * value_K * moved_P[index_K], 0.0, 2.0)
+        return index_K, value_K * factor_K
 
     def dump(self) -> dict[str, Vector]:
         """All that it remembers, by name; positions as the bits of float32, which holds them exactly that way."""
