@@ -47,11 +47,11 @@ def test_quantity_leaves_no_shard_empty_however_harsh(label_N: Labels, shards: i
 @settings(max_examples=40)
 @given(st.integers(2, 10), st.integers(1, 12), st.data())
 def test_every_shard_has_exactly_its_number_of_classes(num_classes: int, shards: int, data: st.DataObject) -> None:
-    per_shard = data.draw(st.integers(-(-num_classes // shards), num_classes))
+    per_device = data.draw(st.integers(-(-num_classes // shards), num_classes))
     label_N = np.arange(num_classes * 40) % num_classes
-    parts = partition.classes(label_N, shards, data.draw(seeds), per_shard=per_shard)
+    parts = partition.classes(label_N, shards, data.draw(seeds), per_device=per_device)
     assert_each_example_is_in_one_shard(parts, len(label_N))
-    assert {len(set(label_N[part])) for part in parts} == {per_shard}
+    assert {len(set(label_N[part])) for part in parts} == {per_device}
 
 
 @settings(max_examples=40)
@@ -98,5 +98,5 @@ def test_what_cannot_be_shared_out_is_refused(shards: int, alpha: float, message
 
 
 def test_classes_that_nobody_would_hold_are_refused() -> None:
-    with pytest.raises(ValueError, match="2 shards of 3 classes leave some of the 10 classes out"):
-        partition.classes(np.arange(100) % 10, 2, 0, per_shard=3)
+    with pytest.raises(ValueError, match="leaves some of the 10 classes out, so it must be 5 or more"):
+        partition.classes(np.arange(100) % 10, 2, 0, per_device=3)

@@ -8,11 +8,14 @@
 | quantity  | all classes, but amounts drawn from Dirichlet(alpha)                   | Li et al. 2022            |
 | natural   | what belongs to its own people, machines or places                     | LEAF, Caldas et al. 2018  |
 
-Invariants: every example is in exactly one shard; no shard is empty; a shard's indices ascend; the same arguments
-give the same shards on every machine, for each device cuts its own shard without asking anyone.
+Invariants: every example is in exactly one shard (but for one_owner_each); no shard is empty; a shard's indices
+ascend; the same arguments give the same shards on every machine, for each device cuts its own shard without asking
+anyone.
 """
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -43,12 +46,12 @@ def dirichlet(label_N: ArrayLike, shards: int, seed: int, *, alpha: float) -> Sh
     return _sorted(_without_empty([np.concatenate(part) for part in parts]))
 
 
-def classes(label_N: ArrayLike, shards: int, seed: int, *, per_shard: int) -> Shards:
-    """Give each shard exactly `per_shard` classes, and each class to as many shards as any other, or one more."""
+def classes(label_N: ArrayLike, shards: int, seed: int, *, per_device: int) -> Shards:
+    """Give each shard exactly `per_device` classes, and each class to as many shards as any other, or one more."""
     _count(label_N, shards)
     draw = _generator(seed)
     groups = _by_value(label_N)
-    holders = _holders(len(groups), shards, per_shard, draw.permutation(len(groups)))
+    holders = _holders(len(groups), shards, per_device, draw.permutation(len(groups)))
     parts: list[list[Index]] = [[] for _ in range(shards)]
     for index_M, holding in zip(groups, holders, strict=True):
         if len(index_M) < len(holding):
@@ -76,15 +79,24 @@ def natural(owner_N: ArrayLike, shards: int) -> Shards:
     return _sorted([np.concatenate(owners[shard::shards]) for shard in range(shards)])
 
 
-def _holders(num_classes: int, shards: int, per_shard: int, order: Index) -> list[list[int]]:
-    # Runs of the same order, laid end to end: any per_shard neighbours are distinct classes.
-    if not 1 <= per_shard <= num_classes:
-        raise ValueError(f"per_shard is {per_shard}; with {num_classes} classes it must be 1 to {num_classes}")
-    if shards * per_shard < num_classes:
-        raise ValueError(f"{shards} shards of {per_shard} classes leave some of the {num_classes} classes out")
+def one_owner_each(owner_N: ArrayLike, shards: int) -> Shards:
+    """Give each shard one owner, in ascending order, over and over: the one cut whose examples may be in several."""
+    owners = _by_value(owner_N)
+    return _sorted([owners[shard % len(owners)] for shard in range(shards)])
+
+
+def _holders(num_classes: int, shards: int, per_device: int, order: Index) -> list[list[int]]:
+    # Runs of the same order, laid end to end: any per_device neighbours are distinct classes.
+    if not 1 <= per_device <= num_classes:
+        raise ValueError(f"per_device is {per_device}; with {num_classes} classes it must be 1 to {num_classes}")
+    if shards * per_device < num_classes:
+        raise ValueError(
+            f"per_device is {per_device}; that leaves some of the {num_classes} classes out, "
+            f"so it must be {math.ceil(num_classes / shards)} or more"
+        )
     holders: list[list[int]] = [[] for _ in range(num_classes)]
-    for slot in range(shards * per_shard):
-        holders[order[slot % num_classes]].append(slot // per_shard)
+    for slot in range(shards * per_device):
+        holders[order[slot % num_classes]].append(slot // per_device)
     return holders
 
 

@@ -14,11 +14,15 @@ SCHEMES = ("iid", "dirichlet", "classes", "quantity", "natural")
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """What a partitioner has to know of the training examples: their labels (N,), and whose they are (N,), if known."""
+    """What a partitioner has to know of the training examples: their labels (N,), and whose they are (N,), if known.
+
+    With `one_owner_each` the natural device has one owner: several devices may have the same, or an owner none.
+    """
 
     label_N: ArrayLike
     owner_N: ArrayLike | None
     classes: tuple[str, ...]
+    one_owner_each: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +53,11 @@ class Sharing:
             case "quantity":
                 return partition.quantity(labels.label_N, shards, self.seed, alpha=self.alpha)
             case "classes":
-                return partition.classes(labels.label_N, shards, self.seed, per_shard=self.per_device)
+                return partition.classes(labels.label_N, shards, self.seed, per_device=self.per_device)
             case "natural":
                 if labels.owner_N is None:
                     raise ValueError("nobody owns these examples; take another one")
-                return partition.natural(labels.owner_N, shards)
+                deal = partition.one_owner_each if labels.one_owner_each else partition.natural
+                return deal(labels.owner_N, shards)
             case _:
                 return partition.iid(labels.label_N, shards, self.seed)

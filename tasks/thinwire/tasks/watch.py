@@ -126,7 +126,7 @@ class WatchActivity(Task):
     def labels(self) -> Labels:
         """What `thinwire partition` reports on."""
         cut, training = windows(), training_windows()
-        return Labels(cut.label_N[training], cut.subject_N[training], CLASSES)
+        return Labels(cut.label_N[training], cut.subject_N[training], CLASSES, one_owner_each=True)
 
     def _examples(self, device: DeviceInfo) -> Examples:
         if self.sharing.scheme == "natural":
