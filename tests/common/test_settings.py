@@ -229,7 +229,12 @@ def test_every_name_of_a_method_is_one_that_can_be_chosen() -> None:
         ('[training]\nwindow = 1\n[correction]\nmerge = "mix"\nresidual = "private"', 'residual = "release"'),
         ('[training]\nwindow = 1\nomega = "dga"\n[correction]\nmerge = "mix"\ntaylor = 1', "set both to 0"),
         ('[training]\nwindow = 1\n[correction]\nmerge = "mix"\ndrift = 0.5', "set both to 0"),
-        ('[aggregation]\nmixing = "model"', "density.up = 1"),
+        ('[training]\nomega = "dga"\noptimizer = "adam"\n[correction]\ntaylor = 1', "only plain SGD shows"),
+        ('[training]\nomega = "dga"\nmomentum = 0.9\n[correction]\ntaylor = 1', "only plain SGD shows"),
+        ('[training]\noverlap = false\n[aggregation]\nmixing = "model"', "density.up = 1"),
+        ('[density]\nup = 1.0\n[aggregation]\nmixing = "model"', "training.overlap = false"),
+        ('[training]\nalgorithm = "fedasync"\n[density]\npolicy = "temporal"\nmax = 1.0', 'policy = "fixed"'),
+        ('[training]\nalgorithm = "fedasync"\n[density]\nlink_aware = true', "link_aware = false"),
     ],
 )  # fmt: skip
 def test_corrections_that_cannot_work_are_refused_in_words(text: str, words: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from thinwire.common.settings.coordinator import MOST_WINDOW
+from thinwire.common.settings.conflicts import MOST_WINDOW
 from thinwire.common.values import Outcome, Sealed
 from thinwire.server.outcomes import Outcomes, RejectedRow
 

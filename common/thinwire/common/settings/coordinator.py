@@ -7,6 +7,7 @@ import msgspec
 
 from thinwire.common.errors import SettingsError
 from thinwire.common.settings.algorithms import expanded
+from thinwire.common.settings.conflicts import conflicts
 from thinwire.common.settings.correction import Correction
 from thinwire.common.settings.density import Density
 from thinwire.common.settings.kinds import (
@@ -26,13 +27,7 @@ from thinwire.common.settings.kinds import (
     ShareAboveZero,
     Size,
 )
-from thinwire.common.settings.names import shown
 from thinwire.common.settings.shared import Logs, Tls, refuse_plain_text
-
-# A device may come back and ask for the outcomes of a whole window; so many are remembered.
-MOST_WINDOW = 256
-# The drift correction harms above so many rounds of delay; a window bounds how many there can be.
-MOST_ROUNDS_OF_DRIFT = 2
 
 
 def _not_plain(value: object, key: str) -> Iterator[str]:
@@ -232,57 +227,11 @@ class CoordinatorSettings(Section, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         refuse_plain_text("listen", self.listen.address, self.tls, self.listen.insecure)
-        problems = tuple(self._problems())
+        problems = tuple(conflicts(self))
         if problems:
             raise SettingsError(*problems)
         if self.stop.target_accuracy and not self.evaluation.enabled:
             raise SettingsError(
                 f"stop.target_accuracy is {self.stop.target_accuracy}, but nothing measures accuracy;"
                 " set evaluation.enabled = true, or stop.target_accuracy = 0"
-            )
-
-    def _problems(self) -> Iterator[str]:
-        t, c, a = self.training, self.correction, self.aggregation
-        if t.omega == "eager" and a.min_devices < 2:
-            yield (
-                'training.omega is "eager", which is 1/aggregation.min_devices, and that is 1;'
-                " set it to the number of devices that take part"
-            )
-        if t.window > MOST_WINDOW:
-            yield f"training.window is {t.window}; it must be at most {MOST_WINDOW}"
-        if c.drift and t.overlap and t.window > MOST_ROUNDS_OF_DRIFT:
-            yield (
-                f"correction.drift is {c.drift} with training.window = {t.window}; above two rounds of delay it drives"
-                " devices apart: set training.window to at most 2, or training.overlap = false, or correction.drift = 0"
-            )
-        if c.taylor and t.omega not in ("dga", 1.0):
-            yield (
-                f'correction.taylor is {c.taylor} with training.omega = {shown(t.omega)}; it takes own work in full:'
-                ' set training.omega = "dga", or correction.taylor = 0'
-            )
-        if c.merge == "mix":
-            yield from self._problems_of_mixing()
-        if a.mixing == "model" and self.density.up < 1:
-            yield (
-                f'aggregation.mixing is "model" with density.up = {self.density.up}; a model is mixed whole:'
-                " set density.up = 1, or aggregation.mixing = \"delta\""
-            )
-
-    def _problems_of_mixing(self) -> Iterator[str]:
-        t, c = self.training, self.correction
-        if t.window > 1:
-            yield (
-                f'correction.merge is "mix" with training.window = {t.window}; mixing has no place for a second delta'
-                " under way: set training.window = 1"
-            )
-        if c.residual != "release":
-            yield (
-                f'correction.merge is "mix" with correction.residual = "{c.residual}"; the next delta is what is left'
-                " of the working model, so a residual in it would be sent twice: set correction.residual = \"release\""
-            )
-        if c.taylor or c.drift:
-            yield (
-                f'correction.merge is "mix" with correction.taylor = {c.taylor} and correction.drift = {c.drift};'
-                " mixing throws away what the one adds and uploads what the other must not: set both to 0,"
-                ' or correction.merge = "rebase"'
             )

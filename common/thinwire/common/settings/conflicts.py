@@ -1,0 +1,95 @@
+"""What of a coordinator's settings cannot be together, though each for itself is right; and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from thinwire.common.settings.names import shown
+
+if TYPE_CHECKING:
+    from thinwire.common.settings.coordinator import CoordinatorSettings
+
+# A device may come back and ask for the outcomes of a whole window; so many are remembered.
+MOST_WINDOW = 256
+# The drift correction harms above so many rounds of delay; a window bounds how many there can be.
+MOST_ROUNDS_OF_DRIFT = 2
+
+
+def conflicts(settings: CoordinatorSettings) -> Iterator[str]:
+    """A sentence for each."""
+    t, c = settings.training, settings.correction
+    if t.omega == "eager" and settings.aggregation.min_devices < 2:
+        yield (
+            'training.omega is "eager", which is 1/aggregation.min_devices, and that is 1;'
+            " set it to the number of devices that take part"
+        )
+    if t.window > MOST_WINDOW:
+        yield f"training.window is {t.window}; it must be at most {MOST_WINDOW}"
+    if c.drift and t.overlap and t.window > MOST_ROUNDS_OF_DRIFT:
+        yield (
+            f"correction.drift is {c.drift} with training.window = {t.window}; above two rounds of delay it drives"
+            " devices apart: set training.window to at most 2, or training.overlap = false, or correction.drift = 0"
+        )
+    if c.taylor:
+        yield from _of_the_taylor_term(settings)
+    if c.merge == "mix":
+        yield from _of_mixing(settings)
+    if settings.aggregation.mixing == "model":
+        yield from _of_mixing_models(settings)
+
+
+def _of_the_taylor_term(settings: CoordinatorSettings) -> Iterator[str]:
+    t, c = settings.training, settings.correction
+    if t.omega not in ("dga", 1.0):
+        yield (
+            f"correction.taylor is {c.taylor} with training.omega = {shown(t.omega)}; it takes own work in full:"
+            ' set training.omega = "dga", or correction.taylor = 0'
+        )
+    if t.optimizer != "sgd" or t.momentum:
+        yield (
+            f'correction.taylor is {c.taylor} with training.optimizer = "{t.optimizer}" and training.momentum ='
+            f" {t.momentum}; it reads gradients off the steps, which only plain SGD shows: set training.optimizer ="
+            ' "sgd" and training.momentum = 0, or correction.taylor = 0'
+        )
+
+
+def _of_mixing(settings: CoordinatorSettings) -> Iterator[str]:
+    t, c = settings.training, settings.correction
+    if t.window > 1:
+        yield (
+            f'correction.merge is "mix" with training.window = {t.window}; mixing has no place for a second delta'
+            " under way: set training.window = 1"
+        )
+    if c.residual != "release":
+        yield (
+            f'correction.merge is "mix" with correction.residual = "{c.residual}"; the next delta is what is left'
+            ' of the working model, so a residual in it would be sent twice: set correction.residual = "release"'
+        )
+    if c.taylor or c.drift:
+        yield (
+            f'correction.merge is "mix" with correction.taylor = {c.taylor} and correction.drift = {c.drift};'
+            " mixing throws away what the one adds and uploads what the other must not: set both to 0,"
+            ' or correction.merge = "rebase"'
+        )
+
+
+def _of_mixing_models(settings: CoordinatorSettings) -> Iterator[str]:
+    d, instead = settings.density, 'or aggregation.mixing = "delta"'
+    if d.up < 1:
+        yield (
+            f'aggregation.mixing is "model" with density.up = {d.up}; a model is mixed whole:'
+            f" set density.up = 1, {instead}"
+        )
+    if d.policy != "fixed" or d.link_aware:
+        yield (
+            f'aggregation.mixing is "model" with density.policy = "{d.policy}" and density.link_aware ='
+            f" {shown(d.link_aware)}; a model is mixed whole, and these have devices send parts of it:"
+            f' set density.policy = "fixed" and density.link_aware = false, {instead}'
+        )
+    if settings.training.overlap:
+        yield (
+            'aggregation.mixing is "model" with training.overlap = true; what is mixed in is the model that a device'
+            " began with and its one delta, and with overlap there are others under way:"
+            f" set training.overlap = false, {instead}"
+        )
