@@ -134,11 +134,17 @@ def test_the_recommended_arm(delay: int) -> None:
         (("aggregation.server_learning_rate=0.1", "aggregation.server_momentum=0.5"), 0.1),
         (("aggregation.denominator=buffer", "aggregation.buffer=2"), 1.0),
         (("aggregation.denominator=buffer", "aggregation.mode=async"), 2.0),
+        (("aggregation.denominator=buffer", "aggregation.buffer=8"), 0.25),
+        (("aggregation.denominator=buffer", "aggregation.buffer=8", "training.overlap=false"), 0.5),
+        (("aggregation.denominator=buffer", "aggregation.mode=sync", "aggregation.quorum=0.8"), 0.5),
+        (("aggregation.denominator=buffer", "aggregation.mode=sync", "aggregation.quorum=0.5"), 1.0),
+        (("aggregation.denominator=buffer", "aggregation.buffer=8", "aggregation.min_devices=1"), 0.5),
         (("training.omega=eager",), 0.25),
         (("training.omega=overwrite",), 0.0),
         (("training.omega=dga",), 1.0),
     ],
 )
 def test_the_coordinators_gain_goes_into_omega(sets: tuple[str, ...], omega: float) -> None:
+    """Four devices; a buffer of eight holds two deltas of each, so every one counts half of what it would alone."""
     plan = plan_of(settings_of("thinwire", 1, *sets))
     assert plan.omega * plan.server_gain == pytest.approx(omega)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from thinwire.common.codec import ValueCode, kept_of
 from thinwire.common.layout import Layout
 from thinwire.common.settings import CoordinatorSettings
@@ -16,11 +18,9 @@ from thinwire.server.rules import KNOWN_PER_CONNECTED, Rules
 def rules_of(settings: CoordinatorSettings, *, evaluate: bool) -> Rules:
     """The core's rules from the operator's settings."""
     a, t = settings.aggregation, settings.training
-    # Who waits for the commit cannot put a second delta into it; who waits for the outcome can.
-    window = t.window if t.overlap or t.waits_for == "outcome" else 1
     return Rules(
         policy=commit_policy(
-            a.mode, buffer=a.buffer, quorum=a.quorum, deadline_s=a.deadline, window=window
+            a.mode, buffer=a.buffer, quorum=a.quorum, deadline_s=a.deadline, window=_window_of(settings)
         ),
         density_down=settings.density.down,
         density=density_rules_of(settings),
@@ -104,11 +104,30 @@ def omega_of(settings: CoordinatorSettings) -> float:
 def gain_of(settings: CoordinatorSettings) -> float:
     """What the coordinator makes of a delta in the long run, as a multiple of the device's share of it."""
     a = settings.aggregation
-    held = {"sync": a.quorum * a.min_devices, "buffered": float(a.buffer), "async": 1.0}[a.mode]
-    # The mean over a buffer counts a delta as if the fleet were no larger than the buffer.
-    mean = max(1.0, a.min_devices / held) if a.denominator == "buffer" else 1.0
+    mean = _gain_of_the_mean(settings) if a.denominator == "buffer" else 1.0
     choice = {"name": a.server_optimizer, "learning_rate": a.server_learning_rate, "momentum": a.server_momentum}
     return outer_of(choice).gain * mean
+
+
+def _gain_of_the_mean(settings: CoordinatorSettings) -> float:
+    """The mean over a buffer counts a delta as if the fleet had as many devices as the buffer has deltas."""
+    a = settings.aggregation
+    # One is the default, and means a fleet of any size: nothing is known then, and a low omega would be the danger.
+    if a.min_devices == 1:
+        return 1.0
+    held = {
+        "sync": max(1, math.ceil(a.quorum * a.min_devices)),
+        "buffered": min(a.buffer, a.min_devices * _window_of(settings)),
+        "async": 1,
+    }[a.mode]
+    return a.min_devices / held
+
+
+def _window_of(settings: CoordinatorSettings) -> int:
+    """Deltas that a device can put into one commit."""
+    t = settings.training
+    # Who waits for the commit cannot put a second delta into it; who waits for the outcome can.
+    return t.window if t.overlap or t.waits_for == "outcome" else 1
 
 
 def _told(word: str, usual: str) -> str:
