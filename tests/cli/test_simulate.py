@@ -55,8 +55,8 @@ def test_a_table_with_a_line_a_method(file: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("arguments", "code", "message"), [
     (["--method", "c"], Exit.USAGE, "has no method 'c'; it has a, b"),
     (["--set", "trainig.omega=1"], Exit.SETTINGS, "did you mean training?"),
-    (["--set", "task.id=wach"], Exit.TRAINING, "did you mean 'watch'?"),
-    (["--set", "aggregation.min_devices=4"], Exit.TRAINING, "3 of 4 devices are ready"),
+    (["--set", "task.id=wach"], Exit.SETTINGS, "did you mean watch?"),
+    (["--set", "aggregation.min_devices=4"], Exit.SETTINGS, "there are 3 devices"),
 ])  # fmt: skip
 def test_what_cannot_be_run_is_told(
     file: Path, tmp_path: Path, arguments: list[str], code: Exit, message: str

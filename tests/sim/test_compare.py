@@ -145,6 +145,15 @@ def test_an_outcome_is_read_off_the_rows() -> None:
     assert summary([history])[0]["target"] == "1 of 1"
 
 
+def test_the_norm_guard_rejects_in_a_simulation_too() -> None:
+    rejected = [
+        sum(row.rejected for row in run_cell(Cell(bowl(f"aggregation.norm_guard={guard}"), "ours", 1)).rows)
+        for guard in (0, 100, 0.5)
+    ]
+    assert rejected[:2] == [0, 0]
+    assert rejected[2] > 0
+
+
 def test_progress_is_told_while_it_happens() -> None:
     seen: list[Row] = []
     history = run_cell(Cell(bowl(), "ours", 1), seen.append)

@@ -30,10 +30,32 @@ FLEET = "[[fleet]]\ndevices = 3\n"
     (FLEET + "[simulation]\nseeds = [1, 1]\n", "each once"),
     (FLEET + "[simulation]\nseeds = 'many'\n", "simulation.seeds is \"many\"; it must be a list of a whole number"),
     (FLEET + "[methods]\na = 3\n", "sections [methods.NAME]"),
+    ("fleet = []", "fleet is missing; write [[fleet]] and devices = 10 below it"),
+    (FLEET + "[methods.\"../evil\"]\n", 'methods."../evil" is no name for a method'),
+    (FLEET + "[methods.\".hidden\"]\n", "no dot in front"),
+    (FLEET + "loss = 0.5\n", 'loss is 0.5 in the group "devices"; it must be at most 0.1'),
+    (FLEET + "link = 'none'\nrate_down = '1mbit'\n", 'rate_down is set in the group "devices", whose link is "none"'),
+    (FLEET + "link = 'none'\nloss = 0.01\n", "which takes no time and loses nothing"),
+    (FLEET + "[aggregation]\nmin_devices = 4\n", "min_devices is 4, but in [[fleet]] there are 3 devices"),
+    (FLEET + "[methods.a]\naggregation.min_devices = 4\n", "methods.a.aggregation.min_devices is 4"),
+    (FLEET + "[task]\nid = 'quadratc'\n", 'task.id is "quadratc", which is no task; did you mean quadratic?'),
+    (FLEET + "[state]\ndir = 'here'\n", "state is no section of a scenario: none of it is simulated"),
+    (FLEET + "[limits]\nmax_devices = 2\n", "limits.max_devices is not simulated"),
+    (FLEET + "[methods.a]\nevaluation.python = 'x'\n", "methods.a.evaluation.python is not simulated"),
 ])  # fmt: skip
 def test_what_is_wrong_is_told_with_what_was_meant(text: str, problem: str) -> None:
     with pytest.raises(SettingsError) as caught:
         read_scenario(text)
+    assert problem in str(caught.value)
+
+
+@pytest.mark.parametrize(("change", "problem"), [
+    ("methods.fedvag.density.up=0.5", "methods.fedvag is no method of this file; did you mean fedavg?"),
+    ("fleet.devices=30", "there may be several [[fleet]]; --devices makes the whole fleet smaller"),
+])  # fmt: skip
+def test_what_cannot_be_set_is_told_with_what_can(change: str, problem: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        read_scenario(FLEET + "[methods.fedavg]\n", (change,))
     assert problem in str(caught.value)
 
 

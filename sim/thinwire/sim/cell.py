@@ -6,7 +6,7 @@ import hashlib
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -102,7 +102,8 @@ def build(cell: Cell, seen: Seen = lambda row: None) -> tuple[World, Recorder]:
     world = World(
         world_of.Scenario(
             learner=lesson.learner,
-            rules=rules_of(settings, evaluate=settings.evaluation.enabled),
+            # How many names a real coordinator takes note of guards its memory; a fleet here is as large as it says.
+            rules=replace(rules_of(settings, evaluate=settings.evaluation.enabled), max_known=0),
             plan=plan_of(settings),
             devices=fleet.devices,
             links=link_rules_of(settings),
@@ -112,6 +113,8 @@ def build(cell: Cell, seen: Seen = lambda row: None) -> tuple[World, Recorder]:
             evaluation=lambda weights_P, buffers_B: _finite(lesson.measure(weights_P, buffers_B)),
             max_staleness=settings.aggregation.max_staleness,
             clip_norm=settings.aggregation.clip_norm,
+            norm_guard=settings.aggregation.norm_guard,
+            staged_bytes=settings.limits.staged_bytes,
             trainer_start_s=scenario.simulation.trainer_start,
         ),
         recorder,

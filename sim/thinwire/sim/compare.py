@@ -19,9 +19,9 @@ Finished = Callable[[Cell, History], None]
 
 
 def cells_of(scenario: Scenario, methods: Sequence[str] = (), seeds: Sequence[int] = ()) -> list[Cell]:
-    """The cells of a scenario, or those of the methods and seeds that are asked for."""
-    chosen = methods or tuple(scenario.methods)
-    return [Cell(scenario, method, seed) for seed in seeds or scenario.simulation.seeds for method in chosen]
+    """The cells of a scenario, or those of the methods and seeds that are asked for, each once."""
+    chosen, drawn = dict.fromkeys(methods or scenario.methods), dict.fromkeys(seeds or scenario.simulation.seeds)
+    return [Cell(scenario, method, seed) for seed in drawn for method in chosen]
 
 
 def stored(cell: Cell, folder: Path) -> History | None:

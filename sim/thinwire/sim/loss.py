@@ -15,15 +15,17 @@ from dataclasses import replace
 from thinwire.common.link import Lane, LinkProfile
 
 SEGMENT_BYTES = 1460
-# A connection that loses more than this does not live long enough to be modelled.
-MOST_LOSS = 0.5
+# Above some per cent a connection mostly waits for time-outs, of which Mathis' formula knows nothing.
+MOST_LOSS = 0.1
 
 
 class LossyLane(Lane):
     """A lane on which each packet is lost with probability `loss`."""
 
     def __init__(self, profile: LinkProfile, loss: float) -> None:
-        self._loss = min(loss, MOST_LOSS)
+        if not 0 < loss <= MOST_LOSS:
+            raise ValueError(f"a lane that loses {loss} of its packets; above 0 and at most {MOST_LOSS} is modelled")
+        self._loss = loss
         limit_bps = 8 * SEGMENT_BYTES / max(profile.rtt_s * math.sqrt(2 * self._loss / 3), 1e-9)
         super().__init__(replace(profile, rate_bps=min(profile.rate_bps, limit_bps)))
 

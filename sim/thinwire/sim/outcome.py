@@ -7,6 +7,7 @@ from statistics import mean
 
 from thinwire.common.history import History
 from thinwire.common.units import about
+from thinwire.sim.grouping import grouped
 
 SCHEMA = "thinwire.simulate/v1"
 # The end of a run is noisy; its accuracy is the mean of so many last measurements.
@@ -51,9 +52,8 @@ def final_accuracy(history: History) -> float | None:
 
 
 def summary(histories: Sequence[History]) -> list[dict[str, str]]:
-    """A line a method, over its seeds."""
-    methods = dict.fromkeys(history.header.method for history in histories)
-    return [_method(name, [h for h in histories if h.header.method == name]) for name in methods]
+    """A line a method and its settings, over their seeds."""
+    return [_method(runs.label, runs.histories) for runs in grouped(histories)]
 
 
 def _method(name: str, runs: Sequence[History]) -> dict[str, str]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
-from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from thinwire.common.errors import ThinwireError
 from thinwire.common.history import History, Row
+from thinwire.sim.grouping import grouped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -88,9 +88,8 @@ MORE_PICTURES = (
 def draw(picture: Picture, histories: Sequence[History], form: str) -> bytes:
     """The picture as "svg" or "png"."""
     figure, axes = _canvas(picture)
-    labelled = sorted(histories, key=_order(histories))
-    for place, (method, runs) in enumerate(groupby(labelled, key=lambda h: h.header.method)):
-        _line(axes, picture, method, list(runs), place)
+    for place, runs in enumerate(grouped(histories)):
+        _line(axes, picture, runs.label, runs.histories, place)
     if picture.target:
         _targets(axes, histories)
     if picture.x_logarithmic:
@@ -102,9 +101,9 @@ def draw(picture: Picture, histories: Sequence[History], form: str) -> bytes:
     return _saved(figure, form)
 
 
-def by_group(history: History, form: str) -> bytes:
-    """Density up over time of one history, a line a group."""
-    title = f"Density up by group: {_plain(history.header.method)}"
+def by_group(history: History, form: str, label: str = "") -> bytes:
+    """Density up over time of one history, a line a group; `label` is what it is called, by default its method."""
+    title = f"Density up by group: {_plain(label or history.header.method)}"
     picture = Picture("", title, "time (s)", "share of the parameters (%)", lambda r: r.time_s, _density)
     figure, axes = _canvas(picture)
     for place, group in enumerate(sorted({group for row in history.rows for group in row.density})):
@@ -113,11 +112,6 @@ def by_group(history: History, form: str) -> bytes:
     axes.set_ylim(bottom=0)
     axes.legend(frameon=False, fontsize=9)
     return _saved(figure, form)
-
-
-def _order(histories: Sequence[History]) -> Callable[[History], tuple[int, int]]:
-    methods = list(dict.fromkeys(history.header.method for history in histories))
-    return lambda history: (methods.index(history.header.method), history.header.seed)
 
 
 def scaling(
@@ -186,7 +180,7 @@ def _canvas(picture: Picture) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _line(axes: Axes, picture: Picture, method: str, runs: list[History], place: int) -> None:
+def _line(axes: Axes, picture: Picture, method: str, runs: Sequence[History], place: int) -> None:
     curves = [curve for run in runs if (curve := _curve(picture, run)) is not None]
     if not curves:
         return

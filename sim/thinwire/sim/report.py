@@ -9,6 +9,7 @@ from string import Template
 
 from thinwire.common.history import History, HistoryError, read_history
 from thinwire.common.units import about
+from thinwire.sim.grouping import Runs, grouped
 from thinwire.sim.outcome import final_accuracy, summary
 from thinwire.sim.plots import COLOURS, MORE_PICTURES, PICTURES, by_group, draw
 
@@ -19,6 +20,7 @@ MOST_RUNS = 1000
 def find(places: Iterable[Path]) -> list[History]:
     """The histories of files, or of all *.jsonl below folders; raise HistoryError when there are none."""
     histories: list[History] = []
+    read: set[Path] = set()
     for place in places:
         files = sorted(place.rglob("*.jsonl")) if place.is_dir() else [place]
         if not files:
@@ -27,7 +29,10 @@ def find(places: Iterable[Path]) -> list[History]:
             )
         if len(files) > MOST_RUNS:
             raise HistoryError(f"{place}: {len(files)} files; a page of more than {MOST_RUNS} runs is of no use")
-        histories += [history for file in files if (history := read_history(file)).rows]
+        # A folder and one within it may both be named.
+        fresh = [file for file in files if file.resolve() not in read]
+        read.update(file.resolve() for file in fresh)
+        histories += [history for file in fresh if (history := read_history(file)).rows]
     if not histories:
         raise HistoryError("no run has published a version, so there is nothing to report")
     return histories
@@ -35,16 +40,16 @@ def find(places: Iterable[Path]) -> list[History]:
 
 def page(histories: Sequence[History]) -> str:
     """The whole page."""
-    methods = list(dict.fromkeys(history.header.method for history in histories))
-    ordered = sorted(histories, key=lambda history: (methods.index(history.header.method), history.header.seed))
+    groups = grouped(histories)
+    ordered = [history for runs in groups for history in runs.histories]
     return Template(PAGE.read_text(encoding="utf-8")).substitute(
         title=escape(_title(ordered)),
         lead=escape(_lead(ordered)),
         summary=_table(summary(ordered)),
-        switches=_switches(methods) if len(methods) > 1 else "",
-        pictures="\n".join(f"<figure>{picture}</figure>" for picture in _pictures(ordered, methods)),
-        runs=_table([_run(history) for history in ordered]),
-        configuration="\n".join(_configuration(ordered, methods)),
+        switches=_switches([runs.label for runs in groups]) if len(groups) > 1 else "",
+        pictures="\n".join(f"<figure>{picture}</figure>" for picture in _pictures(ordered, groups)),
+        runs=_table([_run(history, runs.label) for runs in groups for history in runs.histories]),
+        configuration="\n".join(_configuration(groups)),
     )
 
 
@@ -54,11 +59,16 @@ def _title(histories: Sequence[History]) -> str:
 
 
 def _lead(histories: Sequence[History]) -> str:
-    first = histories[0].header
-    sources = " and ".join(dict.fromkeys(history.header.source for history in histories))
+    headers = [history.header for history in histories]
+    sources = " and ".join(dict.fromkeys(header.source for header in headers))
     runs = f"{len(histories)} {sources} runs" if len(histories) > 1 else f"One {sources} run"
-    model = f"task {first.task}, {first.parameters} parameters"
-    return f"{runs}; {first.devices} devices behind links of {first.link}; {model}."
+    fleets = _either(f"{header.devices} devices behind links of {header.link}" for header in headers)
+    models = _either(f"task {header.task}, {header.parameters} parameters" for header in headers)
+    return f"{runs}; {fleets}; {models}."
+
+
+def _either(facts: Iterable[str]) -> str:
+    return " or ".join(dict.fromkeys(facts))
 
 
 def _switches(methods: Sequence[str]) -> str:
@@ -69,14 +79,13 @@ def _switches(methods: Sequence[str]) -> str:
     )
 
 
-def _pictures(histories: Sequence[History], methods: Sequence[str]) -> Iterable[str]:
+def _pictures(histories: Sequence[History], groups: Sequence[Runs]) -> Iterable[str]:
     for picture in (*PICTURES, *MORE_PICTURES):
         yield _inline(draw(picture, histories, "svg"))
-    for method in methods:
-        first = next(history for history in histories if history.header.method == method)
-        groups = {group for row in first.rows for group in row.density}
-        if len(groups) > 1:
-            yield _inline(by_group(first, "svg"))
+    for runs in groups:
+        first = runs.histories[0]
+        if len({group for row in first.rows for group in row.density}) > 1:
+            yield _inline(by_group(first, "svg", runs.label))
 
 
 def _inline(svg: bytes) -> str:
@@ -90,11 +99,11 @@ def _table(records: Sequence[Mapping[str, str]]) -> str:
     return f"<table><tr>{head}</tr>{''.join(f'<tr>{row}</tr>' for row in rows)}</table>"
 
 
-def _run(history: History) -> dict[str, str]:
+def _run(history: History, label: str) -> dict[str, str]:
     header, last, accuracy = history.header, history.rows[-1], final_accuracy(history)
     equal = f"{history.end.devices_equal} of {header.devices}" if history.end and history.end.devices_equal else "-"
     return {
-        "method": header.method,
+        "method": label,
         "seed": str(header.seed),
         "accuracy": f"{accuracy:.3f}" if accuracy is not None else "-",
         "versions": str(last.version),
@@ -109,11 +118,13 @@ def _run(history: History) -> dict[str, str]:
     }
 
 
-def _configuration(histories: Sequence[History], methods: Sequence[str]) -> Iterable[str]:
-    for method in methods:
-        header = next(history.header for history in histories if history.header.method == method)
+def _configuration(groups: Sequence[Runs]) -> Iterable[str]:
+    for runs in groups:
+        header = runs.histories[0].header
         versions = "\n".join(f"{name} {version}" for name, version in header.versions.items())
+        differs = "\n".join(f"{key} = {value}" for key, value in runs.differs.items())
+        apart = f"<p>Differs from the others of its name:</p><pre>{escape(differs)}</pre>" if differs else ""
         yield (
-            f"<details><summary>{escape(method)}</summary>"
+            f"<details><summary>{escape(runs.label)}</summary>{apart}"
             f"<pre>{escape(header.settings)}</pre><pre>{escape(header.fleet)}</pre><pre>{escape(versions)}</pre></details>"
         )

@@ -75,6 +75,8 @@ class Scenario:
     evaluation: Evaluation | None = None
     max_staleness: int = 64
     clip_norm: float = 0.0
+    norm_guard: float = 0.0
+    staged_bytes: int = 256 << 20
     trainer_start_s: float = 0.0
 
 

@@ -8,7 +8,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,11 +31,15 @@ from thinwire.common.settings.kinds import (
     Share,
     ShareAboveZero,
 )
-from thinwire.common.settings.names import nearest, shown
+from thinwire.common.settings.names import shown
 from thinwire.common.settings.read import parse, read_table, read_text
+from thinwire.sim.checks import refuse_impossible, refuse_names, refuse_overrides, refuse_unknown
+from thinwire.sim.loss import MOST_LOSS
 
 # A simulation has no sockets, no certificates and no log of its own.
 NOT_SIMULATED = ("listen", "tls", "logs")
+# A method's name is a folder below that of the results.
+METHOD_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
 MOST_DEVICES = 1_000_000
 
 
@@ -64,7 +69,7 @@ class Group(Section, frozen=True, kw_only=True):
     link: Link = "200ms,2mbit"
     # Rate down, coordinator to device; 0 is the link's rate.
     rate_down: RateOrNone = 0.0
-    # Share of packets that are lost: TCP sends them again, which costs time and rate.
+    # Share of packets that are lost, at most 0.1: TCP sends them again, which costs time and rate.
     loss: Share = 0.0
     # Time of one step of the optimiser.
     step: Duration = 0.1
@@ -87,10 +92,28 @@ class Group(Section, frozen=True, kw_only=True):
     # Devices join one after another within this time.
     join_within: DurationOrNone = 0.0
 
+    def __post_init__(self) -> None:
+        problems = tuple(self._problems())
+        if problems:
+            raise SettingsError(*problems)
+
+    def _problems(self) -> Iterator[str]:
+        if self.loss > MOST_LOSS:
+            yield (
+                f"loss is {self.loss} in the group {shown(self.name)}; it must be at most {MOST_LOSS}: above that a"
+                " connection mostly waits for time-outs, which are not modelled (use outage_every)"
+            )
+        if self.link == "none" and (self.rate_down or self.loss):
+            key = "rate_down" if self.rate_down else "loss"
+            yield (
+                f'{key} is set in the group {shown(self.name)}, whose link is "none", which takes no time and loses'
+                f' nothing: give it a link such as "200ms,2mbit", or leave {key} out'
+            )
+
 
 class _Fleet(Section, frozen=True, kw_only=True):
     simulation: Simulation = Simulation()
-    fleet: tuple[Group, ...]
+    fleet: tuple[Group, ...] = ()
 
     def __post_init__(self) -> None:
         names = [group.name for group in self.fleet]
@@ -124,17 +147,21 @@ def load_scenario(path: Path, overrides: Sequence[str] = ()) -> Scenario:
 
 def read_scenario(text: str, overrides: Sequence[str] = (), origin: str = "scenario", name: str = "") -> Scenario:
     """Read a scenario's TOML; `origin` is what problems call it."""
+    refuse_overrides(parse(text, (), origin), overrides, origin)
     table = parse(text, overrides, origin)
     own, shared = ("simulation", "fleet", "methods"), shared_sections()
-    _refuse_unknown(table, (*own, *shared), origin)
+    refuse_unknown(table, (*own, *shared), origin)
     methods = table.pop("methods", None) or {"all": {}}
     if not isinstance(methods, dict) or not all(isinstance(changes, dict) for changes in methods.values()):
         raise SettingsError(f"{origin}: methods is {shown(methods)}; it must be sections [methods.NAME]")
+    refuse_names(methods, METHOD_NAME, origin)
     fleet = read_table({key: table[key] for key in own if key in table}, _Fleet, origin)
     base = {key: table[key] for key in shared if key in table}
-    read_table(base, CoordinatorSettings, origin)  # so that its problems are told once, not once a method
+    all_share = read_table(base, CoordinatorSettings, origin)  # so that its problems are told once, not once a method
     read = {method: _method(base, changes, method, shared, origin) for method, changes in methods.items()}
-    return Scenario(name or origin, fleet.simulation, fleet.fleet, read)
+    scenario = Scenario(name or origin, fleet.simulation, fleet.fleet, read)
+    refuse_impossible(all_share, read, scenario.devices, origin)
+    return scenario
 
 
 def shared_sections() -> tuple[str, ...]:
@@ -152,7 +179,7 @@ def method_toml(settings: CoordinatorSettings) -> str:
 def _method(
     base: Mapping[str, Any], changes: Mapping[str, Any], method: str, shared: Sequence[str], origin: str
 ) -> CoordinatorSettings:
-    _refuse_unknown(changes, shared, origin, f"methods.{method}.")
+    refuse_unknown(changes, shared, origin, f"methods.{method}.")
     # An algorithm that the method names stands above what all methods share, and below what the method itself sets.
     return read_table(_merged(yielding(base, changes), changes), CoordinatorSettings, origin, f"methods.{method}.")
 
@@ -164,14 +191,3 @@ def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
         deeper = key != "params" and isinstance(change, dict) and isinstance(merged.get(key), dict)
         merged[key] = _merged(merged[key], change) if deeper else change
     return merged
-
-
-def _refuse_unknown(table: Iterable[str], known: Sequence[str], origin: str, prefix: str = "") -> None:
-    problems = []
-    for key in table:
-        if key not in known:
-            meant = nearest(key, known)
-            hint = f"did you mean {prefix}{meant}?" if meant else f"known are {', '.join(known)}"
-            problems.append(f"{origin}: {prefix}{key} is no section of a scenario; {hint}")
-    if problems:
-        raise SettingsError(*problems)

@@ -26,8 +26,6 @@ from thinwire.sim.line import Line
 from thinwire.sim.scenario import History, Row, Scenario
 from thinwire.trainer.course import Learner
 
-STAGED_BYTES = 256 << 20
-
 
 class Watch:
     """Looks on; override what is of interest."""
@@ -80,12 +78,13 @@ class World:
             max_bytes=scenario.plan.max_delta_bytes,
             max_staleness=scenario.max_staleness,
             clip_norm=scenario.clip_norm,
+            norm_guard=scenario.norm_guard,
         )
         lineage = random.Random(f"{scenario.seed} lineage").randbytes(16)
         state = RunState(Identity(lineage=lineage, task="simulated"), model)
         decisions = core.CoordinatorCore(scenario.rules, state, admission)
         welcome = values.Welcome(lineage, 0, "simulated", "{}", layout.hash, scenario.plan, 0)
-        staging = Staging(scenario.plan.max_delta_bytes, STAGED_BYTES)
+        staging = Staging(scenario.plan.max_delta_bytes, scenario.staged_bytes)
         plans = Plans.of(scenario.plan, scenario.links, layout.size)
         return Coordinator(self.agenda, decisions, welcome, staging, self._note, scenario.evaluation, plans)
 
