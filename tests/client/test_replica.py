@@ -183,3 +183,17 @@ def test_what_quantising_loses_stays_in_the_residual(code: ValueCode) -> None:
     rebuilt_P = replica.residual_P.copy()
     rebuilt_P[cut.index_K] += cut.quantised.value_K
     assert np.abs(rebuilt_P - increment_P).max() < 1e-6
+
+
+@pytest.mark.parametrize("selected", [None, 7])
+@pytest.mark.parametrize("residual", ["", "keep", "private"])
+def test_energy_is_of_what_could_be_sent(residual: str, selected: int | None) -> None:
+    """Residual and increments; but what was private once is never offered again."""
+    replica, draw = based(), np.random.default_rng(4)
+    replica.residual, replica.mask_secret = residual, selected
+    for _ in range(5):
+        before_P = np.zeros(SIZE, np.float32) if residual == "private" else replica.residual_P.copy()
+        step_P = draw.normal(size=SIZE).astype(np.float32)
+        replica.working_P += step_P
+        cut = replica.cut(1 / SIZE, ValueCode.FP32, steps=1)
+        assert cut.energy == pytest.approx(float(np.square(before_P + step_P).sum()), rel=1e-4)

@@ -127,10 +127,11 @@ class Replica:
         # The version that a round's commit will be, if all goes well: devices agree on it again after any hiccup.
         number = self.version + len(self.pending) + 1
         seed = None if self.mask_secret is None else seed_of(self.mask_secret, number)
+        # What was private once is never offered again, so it is no part of what could be sent.
+        own = _energy(self.unsent_P) if self.residual == "private" else None
         index_K, value_K = self._offer(kept_of(density, self.residual_P.size), seed)
         quantised = quantise(value_K, code)
-        with np.errstate(over="ignore"):
-            energy = float(self.residual_P @ self.residual_P)
+        energy = _energy(self.residual_P) if own is None else own
         self.residual_P[index_K] -= quantised.value_K
         cut = Cut(self.next_seq, self.version, index_K, quantised, energy, seed)
         self.pending[cut.seq] = Pending(index_K, quantised.value_K, steps)
@@ -243,3 +244,8 @@ class Replica:
         for correction in self.corrections:
             correction.offset(self)
         self.origin_P[:] = self.working_P
+
+
+def _energy(row_P: Vector) -> float:
+    with np.errstate(over="ignore"):
+        return float(row_P @ row_P)
