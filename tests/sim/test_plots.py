@@ -1,5 +1,7 @@
 """Pictures are drawn from histories alone, and the same histories give the same bytes."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -29,6 +31,27 @@ def test_a_picture_names_its_methods_and_repeats(picture: object) -> None:
     assert b"ours (2 seeds)" in svg
     assert b"fedavg (2 seeds)" in svg
     assert svg == draw(picture, RUNS, "svg")  # type: ignore[arg-type]
+
+
+def test_a_run_of_one_version_is_a_mark() -> None:
+    short, whole = History(RUNS[0].header, RUNS[0].rows[:1], None), RUNS[0]
+
+    def line_of(run: History) -> str:
+        shape = draw(PICTURES[0], [run], "svg").decode().split('<g id="accuracy-time--m0">')[1]
+        return shape[: shape.index("</g>\n   <g id=")]
+
+    assert "<use" in line_of(short)
+    assert "<use" not in line_of(whole)
+
+
+def test_names_stand_below_the_axes_and_are_found_by_their_method() -> None:
+    svg = draw(PICTURES[0], RUNS, "svg").decode()
+    for place in (0, 1):
+        assert f'"legend-line-accuracy-time--m{place}"' in svg
+        assert f'"legend-text-accuracy-time--m{place}"' in svg
+    heights = [draw(PICTURES[0], [history(f"method {n}", 1) for n in range(few)], "svg")[:400] for few in (2, 20)]
+    low, high = (float(re.findall(rb'height="([\d.]+)pt"', head)[0]) for head in heights)
+    assert low < high
 
 
 def test_densities_are_drawn_by_group() -> None:

@@ -6,6 +6,8 @@ beyond it they would be of fewer.
 
 from __future__ import annotations
 
+import math
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 Figure_ = Callable[[Row], float | None]
 POINTS = 400
+# Inches of a picture, and of a line of its legend; letters that such a line holds.
+WIDTH, HEIGHT, LINE, LETTERS = 7.2, 4.1, 0.19, 105
 # Okabe and Ito, 2008: told apart by people who see few colours.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#7F7F7F")
 DASHES = ("-", "--", "-.", ":")
@@ -96,8 +100,7 @@ def draw(picture: Picture, histories: Sequence[History], form: str) -> bytes:
         axes.set_xscale("log")
     if picture.from_zero:
         axes.set_ylim(bottom=0)
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(frameon=False, fontsize=9)
+    _legend(figure, axes)
     return _saved(figure, form)
 
 
@@ -108,9 +111,10 @@ def by_group(history: History, form: str, label: str = "") -> bytes:
     figure, axes = _canvas(picture)
     for place, group in enumerate(sorted({group for row in history.rows for group in row.density})):
         here = [(row.time_s, 100 * row.density[group]) for row in history.rows if group in row.density]
-        axes.plot(*zip(*here, strict=True), color=COLOURS[place % len(COLOURS)], label=_plain(group), linewidth=1.5)
+        colour, mark = COLOURS[place % len(COLOURS)], "o" if len(here) == 1 else ""
+        axes.plot(*zip(*here, strict=True), marker=mark, ms=4, color=colour, label=_plain(group), linewidth=1.5)
     axes.set_ylim(bottom=0)
-    axes.legend(frameon=False, fontsize=9)
+    _legend(figure, axes)
     return _saved(figure, form)
 
 
@@ -154,7 +158,7 @@ def lines(
     picture = Picture("", title, *axes_labels, _bytes, _bytes)
     figure, axes = _canvas(picture)
     for place, (name, points) in enumerate(series.items()):
-        colour, dash = COLOURS[place % len(COLOURS)], DASHES[place // len(COLOURS) % len(DASHES)]
+        colour, dash = look(place)
         axes.semilogy(*zip(*points, strict=True), f"o{dash}", color=colour, label=_plain(name), ms=4, linewidth=1.5)
     axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return _saved(figure, form)
@@ -170,9 +174,9 @@ def _canvas(picture: Picture) -> tuple[Figure, Axes]:
     matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "thinwire", "font.family": "sans-serif"})
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7.2, 4.2), layout="constrained")
+    figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
     axes = figure.subplots()
-    axes.set_title(picture.title, fontsize=11, loc="left")
+    axes.set_title(textwrap.fill(picture.title, LETTERS - 30), fontsize=11, loc="left")
     axes.set_xlabel(picture.x_label)
     axes.set_ylabel(picture.y_label)
     axes.spines[["top", "right"]].set_visible(False)
@@ -185,13 +189,37 @@ def _line(axes: Axes, picture: Picture, method: str, runs: Sequence[History], pl
     if not curves:
         return
     x_N, low_N, mean_N, high_N = band(curves)
-    colour, dash = COLOURS[place % len(COLOURS)], DASHES[place // len(COLOURS) % len(DASHES)]
+    colour, dash = look(place)
     seeds = f" ({len(curves)} seeds)" if len(curves) > 1 else ""
     # The page of a report finds the shapes of a method in all its pictures by their id.
     known = f"{picture.name}--m{place}"
-    axes.plot(x_N, mean_N, dash, color=colour, label=_plain(method) + seeds, linewidth=1.5, gid=known)
+    point = x_N[0] == x_N[-1]  # of a line only a mark would be seen
+    axes.plot(
+        x_N, mean_N, dash, marker="o" if point else "", ms=4, color=colour, label=_plain(method) + seeds,
+        linewidth=1.5, gid=known,
+    )  # fmt: skip
     if len(curves) > 1:
-        axes.fill_between(x_N, low_N, high_N, color=colour, alpha=0.18, linewidth=0, gid=f"band-{known}")
+        width = 4 if point else 0
+        axes.fill_between(x_N, low_N, high_N, color=colour, alpha=0.18, linewidth=width, gid=f"band-{known}")
+
+
+def look(place: int) -> tuple[str, str]:
+    """The colour and the dash of the method at a place."""
+    return COLOURS[place % len(COLOURS)], DASHES[place // len(COLOURS) % len(DASHES)]
+
+
+def _legend(figure: Figure, axes: Axes) -> None:
+    """Names below the axes, where they cover no curve, in as many columns as the longest of them leaves room for."""
+    handles, labels = axes.get_legend_handles_labels()
+    if not labels:
+        return
+    columns = max(1, min(4, len(labels), LETTERS // (max(map(len, labels)) + 7)))
+    figure.set_figheight(HEIGHT + LINE * math.ceil(len(labels) / columns))
+    legend = figure.legend(handles, labels, loc="outside lower left", ncols=columns, frameon=False, fontsize=9)
+    for handle, shown, text in zip(handles, legend.legend_handles, legend.get_texts(), strict=True):
+        if handle.get_gid() and shown is not None:
+            shown.set_gid(f"legend-line-{handle.get_gid()}")
+            text.set_gid(f"legend-text-{handle.get_gid()}")
 
 
 def band(curves: Sequence[tuple[Floats, Floats]]) -> tuple[Floats, Floats, Floats, Floats]:
