@@ -9,11 +9,12 @@ from click.testing import CliRunner
 from thinwire.cli.main import main
 from thinwire.common.exits import Exit
 from thinwire.common.history import End, Header, Row, write_history
+from thinwire.sim.report import find
 
 pytest.importorskip("matplotlib")
 
 
-def write(folder: Path, method: str, seed: int) -> None:
+def write(folder: Path, method: str, seed: int, methods: tuple[str, ...] = ()) -> None:
     rows = [
         Row(
             time_s=float(n), version=n, bytes_up=n << 20, bytes_down=n << 19, deltas=3, staleness=1.5,
@@ -23,7 +24,7 @@ def write(folder: Path, method: str, seed: int) -> None:
     ]  # fmt: skip
     header = Header(
         method=method, seed=seed, scenario="a <b>", task="watch", devices=5, settings="[density]\nup = 0.1\n",
-        versions={"thinwire": "9.9.9"},
+        versions={"thinwire": "9.9.9"}, methods=methods,
     )  # fmt: skip
     write_history(folder / method / f"seed-{seed}.jsonl", header, rows, End(reason="done", time_s=7.0))
 
@@ -55,6 +56,12 @@ def test_switches_name_shapes_that_are_there(tmp_path: Path) -> None:
     page = (tmp_path / "page.html").read_text()
     for number in re.findall(r'data-method="(\d+)"', page):
         assert f'--m{number}"' in page
+
+
+def test_methods_come_in_the_order_of_their_scenario(tmp_path: Path) -> None:
+    for method in ("alone", "a", "b"):
+        write(tmp_path, method, 1, () if method == "alone" else ("b", "a"))
+    assert [history.header.method for history in find([tmp_path])] == ["b", "a", "alone"]
 
 
 def test_a_folder_without_a_history_is_told(tmp_path: Path) -> None:

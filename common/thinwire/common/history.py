@@ -45,6 +45,7 @@ class Header(msgspec.Struct, tag_field="kind", tag="header", kw_only=True, froze
     fleet: str = ""  # TOML or words
     fingerprint: str = ""  # of everything that decides the rows
     versions: dict[str, str] = {}
+    methods: tuple[str, ...] = ()  # of the scenario, in its order, which is that of tables and colours
 
 
 class Row(msgspec.Struct, tag_field="kind", tag="row", kw_only=True, frozen=True, omit_defaults=True):

@@ -62,6 +62,7 @@ class Cell:
             fleet=fleet,
             fingerprint=hashlib.sha256("\0".join(decisive).encode()).hexdigest()[:16],
             versions=used,
+            methods=tuple(self.scenario.methods),
         )
 
     def _fleet(self) -> str:

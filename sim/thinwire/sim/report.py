@@ -35,7 +35,14 @@ def find(places: Iterable[Path]) -> list[History]:
         histories += [history for file in fresh if (history := read_history(file)).rows]
     if not histories:
         raise HistoryError("no run has published a version, so there is nothing to report")
-    return histories
+    return _as_listed(histories)
+
+
+def _as_listed(histories: Sequence[History]) -> list[History]:
+    """In the order of their scenarios, not of the alphabet, so that a method has here the colour that it has there."""
+    listed = dict.fromkeys(method for history in histories for method in history.header.methods)
+    place = {method: number for number, method in enumerate(listed)}
+    return sorted(histories, key=lambda history: place.get(history.header.method, len(place)))
 
 
 def page(histories: Sequence[History]) -> str:
