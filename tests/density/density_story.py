@@ -10,15 +10,17 @@ SIZE = 400
 
 
 def delta(
-    device: str, loss: float | None, *, energy: float | None = None, toward: int = 0, noise: int = 0
-) -> DeltaSeen:
+    device: str, loss: float | None, *, energy: float | None = None, toward: int = 0, noise: int = 0,
+    density: float = 1.0,
+) -> DeltaSeen:  # fmt: skip
     """A delta of length 1 toward one of several directions, with as much noise as there is of the direction."""
     value_K = np.random.default_rng(toward).normal(size=SIZE)
     if noise:
         value_K += np.random.default_rng(noise).normal(size=SIZE)
     value_K /= np.linalg.norm(value_K)
     return DeltaSeen(
-        device=device, share=1.0, index_K=np.arange(SIZE), value_K=value_K.astype(np.float32), loss=loss, energy=energy
+        device=device, share=1.0, index_K=np.arange(SIZE), value_K=value_K.astype(np.float32), loss=loss, energy=energy,
+        density=density,
     )  # fmt: skip
 
 

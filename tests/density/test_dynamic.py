@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from density_story import delta, round_of, rounds
 
+from thinwire.common.settings import CoordinatorSettings, loads
 from thinwire.server.density import DensityPolicy, DensityRules, Dynamic
+from thinwire.server.training import density_rules_of
 
 NAMES = [f"device-{number}" for number in range(8)]
 IN_TIME = {"window": 2, "ladder": ()}
@@ -45,6 +47,36 @@ def test_the_downlink_keeps_the_ratio_of_the_two_settings() -> None:
     assert temporal.down == pytest.approx(0.6)
     rounds(temporal, losses(1.0, 0.8))
     assert temporal.down == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize("name", ["fixed", "temporal"])
+def test_the_downlink_counts_a_device_that_its_link_bounds_with_what_it_sends(name: str) -> None:
+    """A plateau takes the rate to 0.3, which three of four devices do not send; a fixed one stays at 0.05."""
+    of = policy(name, up=0.05, down=0.1, window=1, ladder=())
+    for _ in range(8):
+        rate = of.density_of(NAMES[0])
+        bounded = [delta(device, 1.0, density=0.01) for device in NAMES[1:4]]
+        round_of(of, [delta(NAMES[0], 1.0, density=rate), *bounded])
+    assert of.density_of(NAMES[1]) == (0.05 if name == "fixed" else 0.3)
+    assert of.down == pytest.approx(2 * (of.density_of(NAMES[0]) + 3 * 0.01) / 4)
+    # Once its link has got better it counts with its rate again.
+    round_of(of, [delta(device, 1.0, density=rate) for device in NAMES[:4]])
+    assert of.down == pytest.approx(2 * rate)
+
+
+def test_a_fixed_rate_is_followed_only_where_links_may_lower_it() -> None:
+    plain, aware = (loads("", CoordinatorSettings, (f"density.link_aware={word}",)) for word in ("false", "true"))
+    assert density_rules_of(plain) is None
+    assert density_rules_of(aware) == DensityRules(policy="fixed", up=0.05, down=0.1, most=0.05, window=5)
+
+
+def test_a_rate_that_has_just_risen_is_no_bound() -> None:
+    """Deltas of the round before are held against the rate of the round before."""
+    of = policy("temporal", up=0.05, down=0.1, window=1, ladder=())
+    for rate in (0.05, 0.05, 0.075, 0.1125):
+        assert of.density_of(NAMES[0]) == pytest.approx(rate)
+        assert of.down == pytest.approx(2 * rate)
+        round_of(of, [delta(device, 1.0, density=rate) for device in NAMES])
 
 
 def test_a_window_is_so_many_deltas_of_each_device_whatever_a_commit_holds() -> None:

@@ -134,8 +134,9 @@ def test_another_policy_that_sees_the_same_deltas_decides_the_same(policy: str) 
         assert kept == {name: kept_of(again.density_of(name), SIZE) for name in NAMES}
         for event in row:
             delta = unpack(event.payload, limits)
+            sent = len(delta.index_K) / SIZE
             again.see_delta(
-                DeltaSeen(event.device, 1 / DEVICES, delta.index_K, delta.value_K, event.loss, event.energy)
+                DeltaSeen(event.device, 1 / DEVICES, delta.index_K, delta.value_K, event.loss, event.energy, sent)
             )
         again.see_commit()
         paths.add(tuple(kept.values()))
@@ -216,3 +217,35 @@ def test_a_slow_link_sends_what_it_hides_behind_the_local_steps_and_a_fast_one_w
     hidden_bytes = 0.3 * rate_bps / 8
     assert sizes["device-1"][0] > hidden_bytes
     assert all(hidden_bytes / 2 < size_bytes < hidden_bytes for size_bytes in sizes["device-1"][-20:])
+
+
+@pytest.mark.parametrize(
+    "density",
+    [
+        DensityRules(policy="temporal", up=0.05, down=0.1, least=0.001, ladder=(), window=WINDOW),
+        DensityRules(policy="fixed", up=0.05, down=0.1, most=0.05, window=WINDOW),
+    ],
+    ids=["temporal", "fixed"],
+)
+def test_commits_follow_what_links_leave_of_the_rates(density: DensityRules) -> None:
+    """Nobody can send at the policy's rate; commits carry twice what comes, not twice what might have."""
+    size, seen = 20_000, Seen()
+    goal_P = np.random.default_rng(3).normal(size=size)
+    scenario = Scenario(
+        learner=lambda number: Quadratic(goal_P, np.ones(size)),
+        rules=Rules(
+            policy=Sync(1.0, 1e6), density=density, values_down=ValueCode.FP32, min_devices=2, evaluate=False
+        ),
+        # The loss hardly falls, so a rate that may rise does.
+        plan=Plan(local_steps=3, density=0.05, values="fp32", learning_rate=1e-5),
+        devices=2 * (Device(step_s=0.1, link=LinkProfile(rtt_s=0.2, rate_bps=64e3)),),
+        links=LinkRules(least=0.001),
+    )
+    world = World(scenario, seen)
+    world.run(until=60.0)
+    policy = world.coordinator.core.state.density
+    assert policy is not None
+    assert policy.density_of("device-0") == (0.05 if density.policy == "fixed" else 0.3)
+    sent = np.mean([kept for row in seen.kept[-31:-1] for kept in row.values()])
+    assert sent < 0.5 * 0.05 * size, "the link is what decides"
+    assert np.mean(seen.kept_down[-30:]) == pytest.approx(2 * sent, rel=0.1)

@@ -24,7 +24,7 @@ class Led(Entry, frozen=True):
     software: str = ""
     denominator: str = "all"
     outer: dict[str, float | str] = {}
-    density: dict[str, Any] = {}  # DensityRules; nothing for a fixed density
+    density: dict[str, Any] = {}  # DensityRules; nothing for a density that nobody changes
 
 
 class Greeted(Entry, frozen=True):

@@ -162,8 +162,10 @@ class RunState:
             self.buffers_norms.see(entry.device, entry.buffers_norm)
         self.roster.members[entry.device].accepted += 1
         if self.density is not None:
-            seen = DeltaSeen(entry.device, entry.share, delta.index_K, value_K, entry.loss, entry.energy)
-            self.density.see_delta(seen)
+            density = len(delta.index_K) / self.model.layout.size
+            self.density.see_delta(
+                DeltaSeen(entry.device, entry.share, delta.index_K, value_K, entry.loss, entry.energy, density)
+            )
         return outcome
 
     def reject(self, entry: entries.Rejected) -> Outcome:
@@ -284,7 +286,7 @@ class RunState:
 
 
 def fields_of(rules: DensityRules | None) -> dict[str, Any]:
-    """Rules of the density as a journal has them; nothing for a fixed one."""
+    """Rules of the density as a journal has them; nothing where nobody changes it."""
     fields: dict[str, Any] = msgspec.to_builtins(rules) if rules else {}
     return fields
 

@@ -48,10 +48,11 @@ def rules_of(settings: CoordinatorSettings, *, evaluate: bool) -> Rules:
 
 
 def density_rules_of(settings: CoordinatorSettings) -> DensityRules | None:
-    """How densities are decided; None for a fixed one."""
+    """How densities are decided; None for one that nobody lowers."""
     d = settings.density
     if d.policy == "fixed":
-        return None
+        # The devices' rates stand still; commits are to follow what links leave of them.
+        return DensityRules(policy="fixed", up=d.up, down=d.down, most=d.up, window=d.window) if d.link_aware else None
     return DensityRules(
         policy=d.policy, up=d.up, down=d.down, least=d.min, most=d.max, ladder=d.ladder, window=d.window,
         plateau=d.plateau, progress=d.progress, groups=d.groups,

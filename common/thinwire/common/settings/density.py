@@ -20,7 +20,8 @@ class Density(Section, frozen=True, kw_only=True):
     policy: Literal["fixed", "temporal", "spatial", "spatio-temporal"] = "fixed"
     # Share of the parameters in a delta, device to coordinator; the mean of "spatial", and where others begin.
     up: ShareAboveZero = 0.05
-    # Share of the parameters in a commit, coordinator to devices; other policies keep its ratio to `up`.
+    # Share of the parameters in a commit, coordinator to devices; other policies keep its ratio to `up`, and so does
+    # link_aware.
     down: ShareAboveZero = 0.1
     # Which they are: the largest, or a mask that all devices draw from one seed, so that no position travels.
     selection: Literal["top", "mask"] = "top"

@@ -1,6 +1,7 @@
 """How much of an update each device sends: the update rate, in time, in space, and by the link.
 
-docs/density.md has the rules, their sources, and a worked example of each. A fixed rate needs nothing of this.
+docs/density.md has the rules, their sources, and a worked example of each. A fixed rate needs this only where links may
+lower it.
 """
 
 from thinwire.server.density.dynamic import Dynamic

@@ -1,11 +1,13 @@
 """The update rate in time, in space, and in both.
 
+    fixed             one group of all devices, whose rate stays; for the sake of the downlink alone
     temporal          one group of all devices, whose rate follows the loss: `rate`
     spatial           groups by what devices learn: `sketch`, `grouping`; they share the fleet's budget: `allocate`
     spatio-temporal   such groups, each with a rate over time of its own, once the ladder is done
 
 The downlink is one log of commits for all (docs/density.md says why): its density is the mean of the devices' densities
-times the ratio of the two settings.
+times the ratio of the two settings. A device that sends less than its rate, because its link carries no more, counts
+with what it sends.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from thinwire.server.density.rules import DensityRules
 from thinwire.server.density.sketch import BUCKETS, Sketches
 
 REGROUP = 2  # windows from one grouping to the next
+NEARLY = 0.9  # of its rate, and a device has sent what it was to send: smaller changes it is not told
 FORGOTTEN = 20  # windows after which a device that sends nothing counts for nothing
 
 
@@ -41,7 +44,7 @@ class _State(msgspec.Struct, kw_only=True):
 
 
 class Dynamic:
-    """`temporal`, `spatial` or `spatio-temporal`, as the rules say."""
+    """`temporal`, `spatial`, `spatio-temporal`, or `fixed`, as the rules say."""
 
     def __init__(self, rules: DensityRules) -> None:
         self._rules = rules
@@ -72,7 +75,7 @@ class Dynamic:
     def see_delta(self, seen: DeltaSeen) -> None:
         """Keep its device's loss, energy and direction."""
         account = self._state.accounts.setdefault(seen.device, Account(share=seen.share))
-        account.add(seen.share, seen.loss)
+        account.add(seen.share, seen.loss, seen.density)
         if seen.energy is not None:
             account.weigh(seen.energy, float(np.square(seen.value_K, dtype=np.float64).sum()))
         if self._rules.in_space:
@@ -85,6 +88,8 @@ class Dynamic:
             return
         # In an order that does not depend on who came first: sums round by it.
         took_part = sorted(device for device, account in accounts.items() if account.deltas)
+        # Held against the rate at which it was sent, not against the next one.
+        sent = {device: accounts[device].sent for device in took_part if self._falls_short(device)}
         gains = {device: account.close() for device, account in accounts.items()}
         self._state.windows += 1
         self._forget([device for device, account in accounts.items() if account.away >= FORGOTTEN])
@@ -94,7 +99,10 @@ class Dynamic:
             self._regroup()
             if not self._rules.in_time:
                 self._share_out()
-        self._state.down = self._down(self._mean(took_part))
+        self._state.down = self._down(self._mean(took_part, sent))
+
+    def _falls_short(self, device: str) -> bool:
+        return self._state.accounts[device].sent < NEARLY * self.density_of(device)
 
     def _forget(self, devices: list[str]) -> None:
         for device in devices:
@@ -156,8 +164,10 @@ class Dynamic:
 
     # -- both --------------------------------------------------------------------------------------------------
 
-    def _mean(self, devices: list[str]) -> float:
-        weighed = [(self.density_of(device), self._state.accounts[device].share) for device in devices]
+    def _mean(self, devices: list[str], most: Mapping[str, float] | None = None) -> float:
+        """Of the devices' rates, or of `most`, where a device's is less."""
+        rate_of = {device: min(self.density_of(device), (most or {}).get(device, 1.0)) for device in devices}
+        weighed = [(rate_of[device], self._state.accounts[device].share) for device in devices]
         total = math.fsum(share for _, share in weighed)
         # No device is without a share; the bounds are for what rounding does to a mean of equals.
         densities = [density for density, _ in weighed]

@@ -26,6 +26,7 @@ class Account(msgspec.Struct, kw_only=True):
 
     share: float
     deltas: int = 0
+    sent: float = 1.0  # share of the parameters in the newest
     away: int = 0  # windows in which it sent nothing
     told: int = 0  # of these, with a loss
     loss: float = 0.0  # sum over `told`
@@ -33,9 +34,9 @@ class Account(msgspec.Struct, kw_only=True):
     energy: float = 0.0  # smoothed, of all that could have been sent
     unsent: float = 0.0  # smoothed, of what was not
 
-    def add(self, share: float, loss: float | None) -> None:
+    def add(self, share: float, loss: float | None, sent: float) -> None:
         """One more delta."""
-        self.share, self.deltas = share, self.deltas + 1
+        self.share, self.deltas, self.sent = share, self.deltas + 1, sent
         if loss is not None:
             self.told, self.loss = self.told + 1, self.loss + loss
 

@@ -23,7 +23,7 @@ Arrays = dict[str, Vector]
 
 @dataclass(frozen=True, slots=True)
 class DeltaSeen:
-    """An admitted delta of K coordinates; `share` is its device's p_i.
+    """An admitted delta of K coordinates; `share` is its device's p_i, `density` the K of all parameters.
 
     `loss` is the mean over its local steps. `energy` is the squared norm of all that could have been sent, residual
     and increments, of which the delta is the largest part. None is for what the device did not tell.
@@ -35,6 +35,7 @@ class DeltaSeen:
     value_K: Vector
     loss: float | None = None
     energy: float | None = None
+    density: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class DensityRules:
     """`up` and `down` are where a policy starts; its rates stay within `least` and `most`."""
 
-    policy: str = "temporal"  # or "spatial", "spatio-temporal"
+    policy: str = "temporal"  # or "spatial", "spatio-temporal", "fixed"
     up: float = 0.05
     down: float = 0.1
     least: float = 0.01
