@@ -25,6 +25,8 @@ def outcome_of(history: History) -> dict[str, object]:
         "seed": header.seed,
         "reason": history.end.reason if history.end else "",
         "accuracy": final_accuracy(history),
+        "device_accuracy": final(history, "device_accuracy"),
+        "device_accuracy_worst": final(history, "device_accuracy_worst"),
         "best_accuracy": max((row.accuracy or 0.0 for row in history.measured), default=None),
         "target_accuracy": header.target_accuracy,
         "target_time_s": reached.time_s if reached else None,
@@ -47,7 +49,12 @@ def outcome_of(history: History) -> dict[str, object]:
 
 def final_accuracy(history: History) -> float | None:
     """The mean accuracy of the last measurements; None when there are none."""
-    last = [row.accuracy for row in history.measured[-LAST:] if row.accuracy is not None]
+    return final(history, "accuracy")
+
+
+def final(history: History, metric: str) -> float | None:
+    """The mean of a metric over the last measurements; None when there are none."""
+    last = [row.metrics[metric] for row in history.measured[-LAST:] if metric in row.metrics]
     return mean(last) if last else None
 
 

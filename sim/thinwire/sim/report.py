@@ -10,9 +10,12 @@ from string import Template
 from thinwire.common.history import History, HistoryError, read_history
 from thinwire.common.units import about
 from thinwire.sim.grouping import Runs, grouped
-from thinwire.sim.outcome import final_accuracy, summary
-from thinwire.sim.plots import COLOURS, MORE_PICTURES, PICTURES, by_group, draw
+from thinwire.sim.outcome import final, summary
+from thinwire.sim.plots import MORE_PICTURES, PICTURES, by_group, draw, look
+from thinwire.sim.words import fleet_in_words, settings_in_words
 
+# matplotlib's dashes, as SVG has them, for a line of 3 pixels.
+STROKES = {"-": "none", "--": "9 4", "-.": "11 4 3 4", ":": "3 4"}
 PAGE = Path(__file__).with_name("report.html")
 MOST_RUNS = 1000
 
@@ -49,13 +52,14 @@ def page(histories: Sequence[History]) -> str:
     """The whole page."""
     groups = grouped(histories)
     ordered = [history for runs in groups for history in runs.histories]
+    metrics = _metrics(ordered)
     return Template(PAGE.read_text(encoding="utf-8")).substitute(
         title=escape(_title(ordered)),
         lead=escape(_lead(ordered)),
         summary=_table(summary(ordered)),
         switches=_switches([runs.label for runs in groups]) if len(groups) > 1 else "",
         pictures="\n".join(f"<figure>{picture}</figure>" for picture in _pictures(ordered, groups)),
-        runs=_table([_run(history, runs.label) for runs in groups for history in runs.histories]),
+        runs=_table([_run(history, runs.label, metrics) for runs in groups for history in runs.histories]),
         configuration="\n".join(_configuration(groups)),
     )
 
@@ -79,11 +83,17 @@ def _either(facts: Iterable[str]) -> str:
 
 
 def _switches(methods: Sequence[str]) -> str:
-    return "".join(
-        f'<label><input type="checkbox" checked data-method="{place}">'
-        f'<span class="swatch" style="background:{COLOURS[place % len(COLOURS)]}"></span>{escape(method)}</label>'
+    boxes = "".join(
+        f'<label><input type="checkbox" checked data-method="{place}">{_swatch(*look(place))}{escape(method)}</label>'
         for place, method in enumerate(methods)
     )
+    return f'<p class="switches">{boxes}</p>'
+
+
+def _swatch(colour: str, dash: str) -> str:
+    """A piece of the line that a method has in the pictures."""
+    line = f'stroke="{colour}" stroke-width="3" stroke-dasharray="{STROKES[dash]}"'
+    return f'<svg class="swatch" width="34" height="8"><line x1="0" y1="4" x2="34" y2="4" {line}/></svg>'
 
 
 def _pictures(histories: Sequence[History], groups: Sequence[Runs]) -> Iterable[str]:
@@ -106,13 +116,25 @@ def _table(records: Sequence[Mapping[str, str]]) -> str:
     return f"<table><tr>{head}</tr>{''.join(f'<tr>{row}</tr>' for row in rows)}</table>"
 
 
-def _run(history: History, label: str) -> dict[str, str]:
-    header, last, accuracy = history.header, history.rows[-1], final_accuracy(history)
+def _metrics(histories: Sequence[History]) -> dict[str, str]:
+    """Which accuracies are told of runs: what somebody has measured."""
+    titles = {"mean of devices": "device_accuracy", "worst tenth": "device_accuracy_worst"}
+    known = {name for history in histories for row in history.measured[-1:] for name in row.metrics}
+    return {"accuracy": "accuracy"} | {title: metric for title, metric in titles.items() if metric in known}
+
+
+def _final(history: History, metric: str) -> str:
+    figure = final(history, metric)
+    return f"{figure:.3f}" if figure is not None else "-"
+
+
+def _run(history: History, label: str, metrics: Mapping[str, str]) -> dict[str, str]:
+    header, last = history.header, history.rows[-1]
     equal = f"{history.end.devices_equal} of {header.devices}" if history.end and history.end.devices_equal else "-"
     return {
         "method": label,
         "seed": str(header.seed),
-        "accuracy": f"{accuracy:.3f}" if accuracy is not None else "-",
+        **{title: _final(history, metric) for title, metric in metrics.items()},
         "versions": str(last.version),
         "time": f"{last.time_s:.1f} s",
         "bytes up": about(last.bytes_up),
@@ -129,9 +151,9 @@ def _configuration(groups: Sequence[Runs]) -> Iterable[str]:
     for runs in groups:
         header = runs.histories[0].header
         versions = "\n".join(f"{name} {version}" for name, version in header.versions.items())
+        seeds = ", ".join(str(history.header.seed) for history in runs.histories)
         differs = "\n".join(f"{key} = {value}" for key, value in runs.differs.items())
         apart = f"<p>Differs from the others of its name:</p><pre>{escape(differs)}</pre>" if differs else ""
-        yield (
-            f"<details><summary>{escape(runs.label)}</summary>{apart}"
-            f"<pre>{escape(header.settings)}</pre><pre>{escape(header.fleet)}</pre><pre>{escape(versions)}</pre></details>"
-        )
+        texts = (fleet_in_words(header), settings_in_words(header).strip(), versions)
+        blocks = "".join(f"<pre>{escape(text)}</pre>" for text in texts if text)
+        yield f"<details><summary>{escape(runs.label)}</summary>{apart}<p>Seeds: {seeds}.</p>{blocks}</details>"
