@@ -43,6 +43,32 @@ def test_a_record_a_run_and_its_history_in_the_folder(file: Path, tmp_path: Path
     assert "[4/4] b, seed 2: 4 commits were asked for" in result.stderr
     again = CliRunner().invoke(main, ["simulate", str(file), "--out", str(tmp_path / "out"), "--json"])
     assert again.stdout == result.stdout
+    assert "4 of 4 runs were there already (same settings and versions)" in again.stderr
+
+
+def test_places_are_counted_on_from_what_is_there(file: Path, tmp_path: Path) -> None:
+    command = ["simulate", str(file), "--out", str(tmp_path / "out")]
+    CliRunner().invoke(main, [*command, "--method", "a"])
+    said = CliRunner().invoke(main, command).stderr
+    assert "2 of 4 runs were there already" in said
+    assert "[3/4] b, seed 1: 4 commits" in said
+
+
+def test_a_run_that_fails_leaves_the_table_of_the_others_and_an_error(file: Path, tmp_path: Path) -> None:
+    command = ["simulate", str(file), "--out", str(tmp_path / "out"), "--set", "methods.b.task.params.siz=3"]
+    result = CliRunner().invoke(main, command)
+    assert result.exit_code == Exit.TRAINING
+    assert [line.split()[:2] for line in result.stdout.splitlines()[1:]] == [["a", "2"]]
+    assert "2 of 4 runs failed, the others are kept" in result.stderr
+    assert "b, seeds 1, 2: task \"quadratic\" has no parameter 'siz'" in result.stderr
+
+
+def test_a_folder_that_cannot_be_is_told_before_anything_runs(file: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    result = CliRunner().invoke(main, ["simulate", str(file), "--out", str(tmp_path / "file/out")])
+    assert result.exit_code == Exit.DISK
+    assert "cannot be made: Not a directory; --out names another folder" in result.stderr
+    assert "seed 1" not in result.stderr
 
 
 def test_a_table_with_a_line_a_method(file: Path, tmp_path: Path) -> None:

@@ -5,10 +5,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from thinwire.common.errors import TaskError
 from thinwire.common.history import History, HistoryError, Row, read_history
 from thinwire.sim.cell import Cell, run_cell
-from thinwire.sim.compare import cells_of, run_cells
+from thinwire.sim.compare import CellsFailedError, News, cells_of, run_cells
 from thinwire.sim.outcome import outcome_of, summary
+from thinwire.sim.own_code import code_of
 from thinwire.sim.settings import Scenario, read_scenario
 
 BOWL = """
@@ -119,6 +121,63 @@ def test_what_is_done_is_not_done_again(tmp_path: Path) -> None:
     (tmp_path / "ours/seed-2.jsonl").write_bytes((tmp_path / "ours/seed-2.jsonl").read_bytes()[:-100])
     run(bowl("methods.dense.training.omega=1.0"))
     assert ran == ["dense/seed-1.jsonl", "ours/seed-2.jsonl", "dense/seed-2.jsonl"]
+
+
+def test_what_is_there_already_and_what_is_replaced_is_told(tmp_path: Path) -> None:
+    told: list[tuple[int, list[str]]] = []
+
+    def run(scenario: Scenario) -> None:
+        news = News(found=lambda there, replaced: told.append((there, [cell.file for cell in replaced])))
+        run_cells(cells_of(scenario, seeds=(1,)), tmp_path, news=news)
+
+    run(bowl())
+    run(bowl("methods.dense.training.omega=1.0"))
+    assert told == [(0, []), (1, ["dense/seed-1.jsonl"])]
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_method_that_fails_keeps_no_other_from_running(tmp_path: Path, jobs: int) -> None:
+    scenario = bowl("methods.dense.task.id=quadratic", "methods.dense.task.params.siz=3")
+    with pytest.raises(CellsFailedError) as caught:
+        run_cells(cells_of(scenario), tmp_path, jobs)
+    assert [history.header.seed for history in caught.value.histories] == [1, 2]
+    lines = str(caught.value).splitlines()
+    assert lines[0] == "2 of 4 runs failed, the others are kept"
+    assert lines[1].startswith("dense, seeds 1, 2: ")
+    assert {path.parent.name for path in tmp_path.rglob("*.jsonl")} == {"ours"}
+
+
+def test_a_task_of_ones_own_is_run_again_when_its_code_has_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    module = tmp_path / "my_own_task.py"
+    scenario = read_scenario(BOWL.replace('id = "quadratic"', 'id = "mine"') + '[tasks]\nmine = "my_own_task:Mine"\n')
+    prints = []
+    for code in ("a = 1", "a = 2"):
+        module.write_text(code)
+        prints.append(Cell(scenario, "ours", 1).header().fingerprint)
+    assert prints[0] != prints[1]
+
+
+def test_the_code_of_a_task_that_comes_along_is_in_no_fingerprint() -> None:
+    """Else no history that was ever stored would be found again."""
+    assert code_of(bowl().methods["ours"]) == ""
+
+
+def test_a_fault_in_a_task_of_ones_own_is_told_with_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "my_faulty_task.py").write_text(
+        "from thinwire.tasks.watch import WatchActivity\n\n"
+        "class Mine(WatchActivity):\n"
+        "    def loss(self, model, batch):\n"
+        "        return los\n"
+    )
+    text = WATCH.replace('id = "watch"', 'id = "mine"').replace('{ norm = "batch" }', "{}")
+    scenario = read_scenario(text + '[tasks]\nmine = "my_faulty_task:Mine"\n')
+    with pytest.raises(TaskError) as caught:
+        run_cell(Cell(scenario, "all", 1))
+    assert "task 'my_faulty_task:Mine' failed in loss at my_faulty_task.py:5: NameError: " in str(caught.value)
 
 
 def test_a_stored_history_reads_as_it_was(tmp_path: Path) -> None:

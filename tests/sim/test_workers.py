@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from worker_story import die, odd_ones_fail, own
+from worker_story import die, odd_ones_fail, own, seven_kills
 
 from thinwire.common.errors import TaskError
 from thinwire.sim.workers import RUNS_A_PROCESS, WorkerError, spread
@@ -24,6 +24,22 @@ def test_an_error_is_raised_as_it_was() -> None:
         list(spread(odd_ones_fail, [0, 1], jobs=1))
     assert str(caught.value) == "1 is odd"
     assert "in odd_ones_fail" in caught.value.__notes__[0]
+
+
+def test_what_stands_for_a_failure_keeps_all_others_going() -> None:
+    begun: list[int] = []
+
+    def message(place: int, error: Exception) -> str:
+        return str(error)
+
+    done = dict(spread(odd_ones_fail, [0, 1, 2, 3], jobs=2, begun=begun.append, instead=message))  # type: ignore[arg-type]
+    assert done == {0: 0, 1: "1 is odd", 2: 2, 3: "3 is odd"}
+    assert begun == [0, 1, 2, 3]
+
+
+def test_the_work_of_a_dead_process_is_the_only_work_that_is_lost() -> None:
+    done = dict(spread(seven_kills, [7, 1, 7, 2], jobs=1, instead=lambda place, error: -1))
+    assert done == {0: -1, 1: 1, 2: -1, 3: 2}
 
 
 def test_a_process_that_dies_is_told_of() -> None:

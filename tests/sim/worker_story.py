@@ -19,3 +19,7 @@ def odd_ones_fail(number: int) -> int:
 def die(number: int) -> int:
     os.kill(os.getpid(), signal.SIGKILL)
     return number
+
+
+def seven_kills(number: int) -> int:
+    return die(number) if number == 7 else number

@@ -129,14 +129,14 @@ def delayed(
       thinwire bench delayed --quick --jobs 2
     """
     from thinwire.bench import delayed as measured
-    from thinwire.cli.simulate import progress
+    from thinwire.cli.progress import progress
 
     size, chosen = (measured.QUICK, ()) if quick else (measured.FULL, parts or measured.PARTS)
     size = dataclasses.replace(size, seeds=seeds or size.seeds)
     asked = [one for part in chosen for one in measured.places(size, part)] or measured.quick_places(size)
-    with progress() as (seen, finished):
+    with progress() as told:
         folder = cells / ("quick" if quick else "full")
-        entries = measured.measure(asked, size, folder, jobs, seen, finished, only_stored=stored)
+        entries = measured.measure(asked, size, folder, jobs, told.seen, told.finished, only_stored=stored)
     if out is not None:
         options = ["--quick"] if quick else [f"--part {part}" for part in parts] + [f"--seed {seed}" for seed in seeds]
         measured.write(entries, size, out, " ".join(["thinwire bench delayed", *options]))
@@ -163,13 +163,13 @@ def rate(quick: bool, parts: tuple[str, ...], jobs: int, cells: Path, out: Path 
       thinwire bench rate --quick --part omniglot
     """
     from thinwire.bench import rate as measured
-    from thinwire.cli.simulate import progress
+    from thinwire.cli.progress import progress
 
     size = measured.QUICK if quick else measured.FULL
     asked = [part for name, part in measured.PARTS.items() if name in (parts or measured.PARTS)]
-    with progress() as (seen, finished):
+    with progress() as told:
         folder = cells / ("quick" if quick else "full")
-        entries, histories = measured.measure(asked, size, folder, jobs, seen, finished)
+        entries, histories = measured.measure(asked, size, folder, jobs, told.seen, told.finished)
     if out is not None:
         options = (" --quick" if quick else "") + "".join(f" --part {part}" for part in parts)
         measured.write(entries, histories, size, out, f"thinwire bench rate{options}")

@@ -1,20 +1,20 @@
 """`thinwire simulate`: a scenario's methods on its fleet, in virtual time."""
 
 import json
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from thinwire.cli import options, tables
+from thinwire.cli.failure import CommandError
+from thinwire.cli.progress import progress
+from thinwire.common.exits import Exit
 
 if TYPE_CHECKING:
     from thinwire.common.history import History
     from thinwire.sim.cell import Cell
-    from thinwire.sim.compare import Finished, Seen
     from thinwire.sim.settings import Scenario
 
 # Columns of the summary that a narrow terminal goes without, first to go first.
@@ -54,7 +54,7 @@ def simulate(
       thinwire demo --keep run && thinwire simulate --like run
       thinwire simulate examples/scenarios/quadratic.toml --seed 1 --set simulation.until=10min --json
     """
-    from thinwire.sim.compare import cells_of, run_cells
+    from thinwire.sim.compare import CellsFailedError, cells_of
     from thinwire.sim.like import real_run
 
     scenario = _scenario(path, like, sets)
@@ -62,15 +62,44 @@ def simulate(
         if method not in scenario.methods:
             raise click.UsageError(f"{path or like} has no method {method!r}; it has {', '.join(scenario.methods)}")
     folder = out or (like / "simulated" if like else Path("simulated") / scenario.name)
-    cells = cells_of(scenario, methods, seeds)
-    with progress(len(cells)) as (seen, finished):
-        histories = run_cells(cells, folder, jobs, seen, finished)
-    if like is not None:
-        histories.insert(0, real_run(like))
-    _draw(histories, folder)
-    _print(histories, as_json)
-    if like is not None and not as_json:
-        _print_gap(histories[0], histories[1])
+    _make(folder)
+    failure = None
+    try:
+        histories = _run(cells_of(scenario, methods, seeds), folder, jobs)
+    except CellsFailedError as error:
+        failure, histories = error, error.histories
+    if histories:
+        if like is not None:
+            histories.insert(0, real_run(like))
+        _draw(histories, folder)
+        _print(histories, as_json)
+        if like is not None and not as_json:
+            _print_gap(histories[0], histories[1])
+    if failure is not None:
+        raise failure
+
+
+def _make(folder: Path) -> None:
+    """Before hours of computing, rather than after."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        message = f"{folder}: cannot be made: {error.strerror}; --out names another folder"
+        raise CommandError(message, Exit.DISK) from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise CommandError(f"{folder}: cannot be written to; --out names another folder", Exit.DISK)
+
+
+def _run(cells: "list[Cell]", folder: Path, jobs: int) -> "list[History]":
+    from thinwire.sim.compare import News, run_cells
+
+    with progress(len(cells)) as told:
+        news = News(told.found, told.begun, told.failed)
+        try:
+            return run_cells(cells, folder, jobs, told.seen, told.finished, news)
+        except KeyboardInterrupt:
+            kept = f"{told.done} of {len(cells)} runs are done, those in {folder} are kept"
+            raise CommandError(f"interrupted: {kept}; the same command goes on from there", Exit.INTERRUPT) from None
 
 
 def _scenario(path: Path | None, like: Path | None, sets: tuple[str, ...]) -> "Scenario":
@@ -116,34 +145,3 @@ def _draw(histories: "list[History]", folder: Path) -> None:
         click.echo(f"histories are in {folder}; {error}", err=True)
     else:
         click.echo(f"histories and plots are in {folder}", err=True)
-
-
-@contextmanager
-def progress(cells: int | None = None) -> "Iterator[tuple[Seen, Finished]]":
-    """A line that moves on a terminal, a line a run elsewhere; on stderr, for stdout is for the results."""
-    done = 0
-
-    def told(cell: "Cell", history: "History") -> str:
-        nonlocal done
-        done += 1
-        assert history.end is not None
-        last = history.measured[-1].accuracy if history.measured else None
-        accuracy = f", accuracy {last:.3f}" if last is not None else ""
-        wall = f"{history.end.time_s:.0f} s of virtual time in {history.end.wall_s:.0f} s"
-        place, under = f"{done}/{cells}" if cells else f"{done}", f"{cell.under}, " if cell.under else ""
-        return f"[{place}] {under}{cell.method}, seed {cell.seed}: {history.end.reason}{accuracy}; {wall}"
-
-    if not sys.stderr.isatty():
-        yield lambda cell, row: None, lambda cell, history: click.echo(told(cell, history), err=True)
-        return
-    from rich.console import Console
-
-    console = Console(stderr=True)
-    with console.status("starting") as status:
-        yield (
-            lambda cell, row: status.update(
-                f"{cell.method}, seed {cell.seed}: {row.time_s:.0f} s, version {row.version}, "
-                f"accuracy {row.accuracy or 0.0:.3f}"
-            ),
-            lambda cell, history: console.print(told(cell, history), highlight=False, markup=False),
-        )

@@ -105,11 +105,14 @@ _DECODER: msgspec.json.Decoder[Header | Row | End] = msgspec.json.Decoder(Header
 
 
 def write_history(path: Path, header: Header, rows: Sequence[Row], end: End) -> None:
-    """Write a history that is there whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write a history that is there whole or not at all; raise HistoryError when the disk does not take it."""
     part = path.with_name(f"{path.name}.part-{os.getpid()}")
-    part.write_bytes(b"".join(_ENCODER.encode(line) + b"\n" for line in (header, *rows, end)))
-    part.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(b"".join(_ENCODER.encode(line) + b"\n" for line in (header, *rows, end)))
+        part.replace(path)
+    except OSError as error:
+        raise HistoryError(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def line_of(line: Header | Row | End) -> bytes:

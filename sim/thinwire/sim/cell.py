@@ -17,6 +17,7 @@ from thinwire.server.training import link_rules_of, plan_of, rules_of
 from thinwire.sim import scenario as world_of
 from thinwire.sim.fleet import fleet_of
 from thinwire.sim.lessons import lesson_of
+from thinwire.sim.own_code import code_of
 from thinwire.sim.record import Recorder
 from thinwire.sim.settings import Scenario, method_toml
 from thinwire.sim.world import World
@@ -49,6 +50,8 @@ class Cell:
         """What its history says of itself; the fingerprint is of all that decides its rows."""
         toml, fleet, used = method_toml(self.settings), self._fleet(), versions()
         decisive = [toml, fleet, str(self.seed), *(used.get(name, "") for name in DECIDING)]
+        # Only where there is any, so that the fingerprints of all other histories stay as they are.
+        decisive += filter(None, [code_of(self.settings)])
         return Header(
             scenario=self.scenario.name,
             method=self.method,

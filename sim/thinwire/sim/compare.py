@@ -7,8 +7,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from thinwire.common.errors import ThinwireError
 from thinwire.common.history import History, HistoryError, Row, read_history, write_history
 from thinwire.sim.cell import Cell, run_cell
 from thinwire.sim.settings import Scenario
@@ -16,6 +18,31 @@ from thinwire.sim.workers import spread
 
 Seen = Callable[[Cell, Row], None]
 Finished = Callable[[Cell, History], None]
+
+
+class CellsFailedError(ThinwireError):
+    """Runs that could not be done; `histories` are those of all others, which are kept."""
+
+    def __init__(self, failures: Sequence[tuple[Cell, ThinwireError]], histories: Sequence[History]) -> None:
+        seeds: dict[tuple[str, str], list[int]] = {}
+        for cell, error in failures:
+            seeds.setdefault((cell.method, str(error)), []).append(cell.seed)
+        told = [
+            f"{method}, seed{'s' if len(them) > 1 else ''} {', '.join(map(str, them))}: {message}"
+            for (method, message), them in seeds.items()
+        ]
+        head = f"{len(failures)} of {len(failures) + len(histories)} runs failed"
+        super().__init__("\n".join([f"{head}, the others are kept" if histories else head, *told]))
+        self.histories = list(histories)
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """Who hears what: before anything runs, how many runs are there and which are made anew; what begins, and fails."""
+
+    found: Callable[[int, Sequence[Cell]], None] = lambda there, replaced: None
+    begun: Callable[[Cell], None] = lambda cell: None
+    failed: Callable[[Cell, ThinwireError], None] = lambda cell, error: None
 
 
 def cells_of(scenario: Scenario, methods: Sequence[str] = (), seeds: Sequence[int] = ()) -> list[Cell]:
@@ -26,6 +53,46 @@ def cells_of(scenario: Scenario, methods: Sequence[str] = (), seeds: Sequence[in
 
 def stored(cell: Cell, folder: Path) -> History | None:
     """The history of a cell that ran before, to its end, with the same settings and the same versions."""
+    history = _whole(cell, folder)
+    return history if history is not None and _same(cell, history) else None
+
+
+def run_cells(
+    cells: Sequence[Cell], folder: Path, jobs: int = 1, seen: Seen = lambda cell, row: None,
+    finished: Finished = lambda cell, history: None, news: News = News(),
+) -> list[History]:  # fmt: skip
+    """The histories of all cells, in their order; each is written to `folder` as soon as it is there.
+
+    A cell that fails keeps no other from running; raise CellsFailedError when all that can be done is done.
+    """
+    whole = {cell.file: history for cell in cells if (history := _whole(cell, folder)) is not None}
+    found = {cell.file: whole[cell.file] for cell in cells if cell.file in whole and _same(cell, whole[cell.file])}
+    missing = [cell for cell in cells if cell.file not in found]
+    news.found(len(cells) - len(missing), [cell for cell in missing if cell.file in whole])
+    failures: list[tuple[Cell, ThinwireError]] = []
+    for cell, result in _run(missing, jobs, seen, news):
+        try:
+            found[cell.file] = _kept(cell, result, folder)
+        except ThinwireError as error:
+            failures.append((cell, error))
+            news.failed(cell, error)
+        else:
+            finished(cell, found[cell.file])
+    histories = [found[cell.file] for cell in cells if cell.file in found]
+    if failures:
+        raise CellsFailedError(failures, histories)
+    return histories
+
+
+def _kept(cell: Cell, result: History | ThinwireError, folder: Path) -> History:
+    if isinstance(result, ThinwireError):
+        raise result
+    assert result.end is not None
+    write_history(folder / cell.file, result.header, result.rows, result.end)
+    return result
+
+
+def _whole(cell: Cell, folder: Path) -> History | None:
     path = folder / cell.file
     if not path.exists():
         return None
@@ -33,29 +100,30 @@ def stored(cell: Cell, folder: Path) -> History | None:
         history = read_history(path)
     except HistoryError:
         return None
-    same = history.header.fingerprint == cell.header().fingerprint
-    return history if same and history.end is not None else None
+    return history if history.end is not None else None
 
 
-def run_cells(
-    cells: Sequence[Cell], folder: Path, jobs: int = 1, seen: Seen = lambda cell, row: None,
-    finished: Finished = lambda cell, history: None,
-) -> list[History]:  # fmt: skip
-    """The histories of all cells, in their order; each is written to `folder` as soon as it is there."""
-    found = {cell.file: history for cell in cells if (history := stored(cell, folder)) is not None}
-    missing = [cell for cell in cells if cell.file not in found]
-    for cell, history in _run(missing, jobs, seen):
-        found[cell.file] = history
-        finished(cell, history)
-        assert history.end is not None
-        write_history(folder / cell.file, history.header, history.rows, history.end)
-    return [found[cell.file] for cell in cells]
+def _same(cell: Cell, history: History) -> bool:
+    return history.header.fingerprint == cell.header().fingerprint
 
 
-def _run(cells: Sequence[Cell], jobs: int, seen: Seen) -> Iterator[tuple[Cell, History]]:
+def _run(cells: Sequence[Cell], jobs: int, seen: Seen, news: News) -> Iterator[tuple[Cell, History | ThinwireError]]:
     if jobs == 1 or len(cells) < 2:
         for cell in cells:
-            yield cell, run_cell(cell, lambda row, cell=cell: seen(cell, row))  # type: ignore[misc]
+            news.begun(cell)
+            yield cell, _attempt(cell, seen)
         return
-    for place, history in spread(run_cell, cells, jobs):
-        yield cells[place], history
+    run: Callable[[Cell], History | ThinwireError] = run_cell
+
+    def begun(place: int) -> None:
+        news.begun(cells[place])
+
+    for place, result in spread(run, cells, jobs, begun=begun, instead=lambda place, error: error):
+        yield cells[place], result
+
+
+def _attempt(cell: Cell, seen: Seen) -> History | ThinwireError:
+    try:
+        return run_cell(cell, lambda row: seen(cell, row))
+    except ThinwireError as error:
+        return error

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from thinwire.common.values import Plan
+from thinwire.sim.own_code import Blame
 from thinwire.tasks import DeviceInfo, load_task
 from thinwire.tasks.flat import FlatModel
 from thinwire.tasks.per_device import spread
@@ -28,9 +29,12 @@ class TorchLesson:
 
     def __init__(self, path: str, params: Mapping[str, object], devices: int, seed: int) -> None:
         torch.set_num_threads(1)
-        self.task = load_task(path, params)
+        self._path = path
+        with self.blame("its constructor"):
+            self.task = load_task(path, params)
         torch.manual_seed(seed)
-        self.model = FlatModel(self.task.model())
+        with self.blame("model"):
+            self.model = FlatModel(self.task.model())
         self.model.module.train()
         self.first_P, self.first_buffers_B = self.model.weights.copy(), self.model.read_buffers()
         self._devices, self._seed = devices, seed
@@ -40,16 +44,21 @@ class TorchLesson:
         seed = self._seed * DEVICE_SEEDS + number
         return SharedLearner(self, DeviceInfo(f"device-{number}", number, self._devices, seed))
 
+    def blame(self, doing: str) -> Blame:
+        """Whose fault it is when that fails."""
+        return Blame(self._path, self._path.partition(":")[0], doing)
+
     def measure(self, weights_P: Vector, buffers_B: Vector) -> dict[str, float]:
         """What the task's own `evaluate` says, and how the devices fare."""
         self.model.weights[:] = weights_P
         self.model.write_buffers(buffers_B)
         self.model.module.eval()
-        with torch.no_grad():
+        with torch.no_grad(), self.blame("evaluate"):
             metrics = self.task.evaluate(self.model.module)
             metrics |= spread(self.task.evaluate_devices(self.model.module, self._devices))
+            found = {name: float(figure) for name, figure in metrics.items()}
         self.model.module.train()
-        return {name: float(figure) for name, figure in metrics.items()}
+        return found
 
 
 class SharedLearner:
@@ -59,7 +68,9 @@ class SharedLearner:
         self._lesson, self._device = lesson, device
         self.layout, self.buffer_layout = lesson.model.layout, lesson.model.buffer_layout
         self.weights_P: Vector = lesson.first_P.copy()
-        self.examples = lesson.task.examples(device)
+        with lesson.blame("examples"):
+            self.examples = lesson.task.examples(device)
+        self._batching, self._losing = lesson.blame("batches"), lesson.blame("loss")
         self._weight_P = torch.from_numpy(self.weights_P)
         self._buffers_B = lesson.first_buffers_B
         self._batches: Iterator[Any] | None = None
@@ -74,14 +85,17 @@ class SharedLearner:
     def step(self) -> float:
         """Move the weights by one optimiser step on the next batch; give its loss."""
         assert self._optimizer is not None
-        if self._batches is None:
-            self._batches = iter(self._lesson.task.batches(self._device))
+        with self._batching:
+            if self._batches is None:
+                self._batches = iter(self._lesson.task.batches(self._device))
+            batch = next(self._batches)
         model = self._lesson.model
         model.weight_P.copy_(self._weight_P)
         model.write_buffers(self._buffers_B)
         model.gradient_P.zero_()
-        loss = self._lesson.task.loss(model.module, next(self._batches))
-        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it so
+        with self._losing:
+            loss = self._lesson.task.loss(model.module, batch)
+            loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it so
         self._optimizer.step()
         self._buffers_B = model.read_buffers()
         return float(loss.detach())

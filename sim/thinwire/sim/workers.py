@@ -29,32 +29,49 @@ class WorkerError(ThinwireError):
 
 
 def spread(
-    call: Callable[[T], R], items: Sequence[T], jobs: int, runs_a_process: int = RUNS_A_PROCESS
-) -> Iterator[tuple[int, R]]:
-    """The place of an item and what `call` gives for it, as each is done; what it raises is raised here.
+    call: Callable[[T], R], items: Sequence[T], jobs: int, runs_a_process: int = RUNS_A_PROCESS,
+    begun: Callable[[int], None] = lambda place: None, instead: Callable[[int, ThinwireError], R] | None = None,
+) -> Iterator[tuple[int, R]]:  # fmt: skip
+    """The place of an item and what `call` gives for it, as each is done; `begun` hears of each that is begun.
 
-    `call` is a function of a module, and items and results can be pickled.
+    What `call` raises is raised here, and ends it all; but where there is `instead`, it says what stands for the
+    result of an item that failed on purpose or whose process died. `call` is a function of a module, and items and
+    results can be pickled.
     """
     waiting = deque(enumerate(items))
+
+    def begin(worker: Worker[T, R]) -> None:
+        worker.begin(*waiting.popleft())
+        begun(worker.place)
+
     busy = {worker.pipe: worker for worker in (Worker(call, runs_a_process) for _ in range(min(jobs, len(items))))}
     try:
         for worker in busy.values():
-            worker.begin(*waiting.popleft())
+            begin(worker)
         while busy:
             for pipe in wait(list(busy)):
                 worker = busy[pipe]  # type: ignore[index]
-                place, result = worker.place, worker.result()
+                place, result = worker.place, _result(worker, instead)
                 del busy[worker.pipe]
                 if waiting:
                     worker = worker.fresh()
                     busy[worker.pipe] = worker
-                    worker.begin(*waiting.popleft())
+                    begin(worker)
                 else:
                     worker.end()
                 yield place, result
     finally:
         for worker in busy.values():
             worker.end()
+
+
+def _result(worker: Worker[T, R], instead: Callable[[int, ThinwireError], R] | None) -> R:
+    try:
+        return worker.result()
+    except ThinwireError as error:
+        if instead is None:
+            raise
+        return instead(worker.place, error)
 
 
 class Worker(Generic[T, R]):
@@ -89,8 +106,8 @@ class Worker(Generic[T, R]):
         return result  # type: ignore[no-any-return]
 
     def fresh(self) -> Worker[T, R]:
-        """This worker, or its successor if it has done enough."""
-        if self._begun < self._runs:
+        """This worker, or its successor if it has done enough or is dead."""
+        if self._begun < self._runs and self._process.is_alive():
             return self
         self.end()
         return Worker(self._call, self._runs)
