@@ -31,3 +31,14 @@ def test_at_rest_every_replica_comes_to_hold_the_true_model_exactly() -> None:
     for _ in range(5):
         publish(np.zeros(SIZE, np.float32), 0.2)
     assert np.array_equal(replica_P, true_P)
+
+
+def test_at_rest_what_rounding_leaves_shrinks_with_every_turn() -> None:
+    """With 4 bits a value nothing is exact at once: five commits of a fifth each leave a fiftieth, never quite 0."""
+    model = GlobalModel(LAYOUT, Layout(()), np.zeros(SIZE, np.float32), np.zeros(0, np.float32))
+    model.publish(np.random.default_rng(4).normal(size=SIZE).astype(np.float32), None, 0.1, ValueCode.LOG3)
+    for _ in range(4):
+        before = np.linalg.norm(model.residual_P)
+        for _ in range(5):
+            model.publish(np.zeros(SIZE, np.float32), None, 0.2, ValueCode.LOG3)
+        assert 0 < np.linalg.norm(model.residual_P) < before / 50
