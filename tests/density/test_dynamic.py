@@ -52,7 +52,7 @@ def test_the_downlink_keeps_the_ratio_of_the_two_settings() -> None:
 @pytest.mark.parametrize("name", ["fixed", "temporal"])
 def test_the_downlink_counts_a_device_that_its_link_bounds_with_what_it_sends(name: str) -> None:
     """A plateau takes the rate to 0.3, which three of four devices do not send; a fixed one stays at 0.05."""
-    of = policy(name, up=0.05, down=0.1, window=1, ladder=())
+    of = policy(name, up=0.05, down=0.1, window=1, ladder=(), by_link=True)
     for _ in range(8):
         rate = of.density_of(NAMES[0])
         bounded = [delta(device, 1.0, density=0.01) for device in NAMES[1:4]]
@@ -67,12 +67,12 @@ def test_the_downlink_counts_a_device_that_its_link_bounds_with_what_it_sends(na
 def test_a_fixed_rate_is_followed_only_where_links_may_lower_it() -> None:
     plain, aware = (loads("", CoordinatorSettings, (f"density.link_aware={word}",)) for word in ("false", "true"))
     assert density_rules_of(plain) is None
-    assert density_rules_of(aware) == DensityRules(policy="fixed", up=0.05, down=0.1, most=0.05, window=5)
+    assert density_rules_of(aware) == DensityRules(policy="fixed", up=0.05, down=0.1, most=0.05, window=5, by_link=True)
 
 
 def test_a_rate_that_has_just_risen_is_no_bound() -> None:
     """Deltas of the round before are held against the rate of the round before."""
-    of = policy("temporal", up=0.05, down=0.1, window=1, ladder=())
+    of = policy("temporal", up=0.05, down=0.1, window=1, ladder=(), by_link=True)
     for rate in (0.05, 0.05, 0.075, 0.1125):
         assert of.density_of(NAMES[0]) == pytest.approx(rate)
         assert of.down == pytest.approx(2 * rate)

@@ -222,8 +222,8 @@ def test_a_slow_link_sends_what_it_hides_behind_the_local_steps_and_a_fast_one_w
 @pytest.mark.parametrize(
     "density",
     [
-        DensityRules(policy="temporal", up=0.05, down=0.1, least=0.001, ladder=(), window=WINDOW),
-        DensityRules(policy="fixed", up=0.05, down=0.1, most=0.05, window=WINDOW),
+        DensityRules(policy="temporal", up=0.05, down=0.1, least=0.001, ladder=(), window=WINDOW, by_link=True),
+        DensityRules(policy="fixed", up=0.05, down=0.1, most=0.05, window=WINDOW, by_link=True),
     ],
     ids=["temporal", "fixed"],
 )

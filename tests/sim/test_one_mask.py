@@ -10,7 +10,7 @@ from thinwire.server import effects
 from thinwire.server.policy import Sync
 from thinwire.server.rules import Rules
 from thinwire.sim.learners import Quadratic
-from thinwire.sim.scenario import Break, Device, Nap, Scenario
+from thinwire.sim.scenario import Break, Device, Nap, Scenario, TrainerLoss
 from thinwire.sim.world import Watch, World
 
 SIZE, DEVICES = 60, 4
@@ -30,18 +30,19 @@ class Masks(Watch):
 
 
 @pytest.mark.parametrize(
-    ("breaks", "naps", "joins_at", "pace_s"),
+    ("misfortune", "joins_at", "pace_s"),
     [
-        ((), (), 0.0, 1.0),
-        ((Break(0, 100.0, 40.0, 1.0),), (), 0.0, 1.0),
-        ((), (Nap(0, 100.0, 20.0, 1.0),), 0.0, 1.0),
-        ((), (), 100.0, 1.0),
-        ((), (), 0.0, 1.1),
+        (None, 0.0, 1.0),
+        (Break(0, 100.0, 40.0, 1.0), 0.0, 1.0),
+        (Nap(0, 100.0, 20.0, 1.0), 0.0, 1.0),
+        (TrainerLoss(0, 100.0), 0.0, 1.0),
+        (None, 100.0, 1.0),
+        (None, 0.0, 1.1),
     ],
-    ids=["smooth", "a break", "a nap", "a late start", "a slower one"],
+    ids=["smooth", "a break", "a nap", "a trainer that dies", "a late start", "a slower one"],
 )
 def test_devices_are_on_one_mask_again(
-    breaks: tuple[Break, ...], naps: tuple[Nap, ...], joins_at: float, pace_s: float
+    misfortune: Break | TrainerLoss | None, joins_at: float, pace_s: float
 ) -> None:
     link, goal_P = LinkProfile(1.5, 1e9), np.ones(SIZE)
     others = (DEVICES - 1) * (Device(link=link),)
@@ -52,8 +53,10 @@ def test_devices_are_on_one_mask_again(
             local_steps=3, density=0.1, omega=1.0, residual="keep", selection="mask", mask_seed=5, values="fp16"
         ),
         devices=(*others, Device(link=link, step_s=pace_s, joins_at=joins_at)),
-        breaks=breaks,
-        naps=naps,
+        breaks=(misfortune,) if isinstance(misfortune, Break) and not isinstance(misfortune, Nap) else (),
+        naps=(misfortune,) if isinstance(misfortune, Nap) else (),
+        trainer_losses=(misfortune,) if isinstance(misfortune, TrainerLoss) else (),
+        trainer_start_s=2.5,
     )
     masks = Masks()
     assert World(scenario, masks).run(until=2000.0).version == 150

@@ -52,10 +52,11 @@ def density_rules_of(settings: CoordinatorSettings) -> DensityRules | None:
     d = settings.density
     if d.policy == "fixed":
         # The devices' rates stand still; commits are to follow what links leave of them.
-        return DensityRules(policy="fixed", up=d.up, down=d.down, most=d.up, window=d.window) if d.link_aware else None
+        rules = DensityRules(policy="fixed", up=d.up, down=d.down, most=d.up, window=d.window, by_link=True)
+        return rules if d.link_aware else None
     return DensityRules(
         policy=d.policy, up=d.up, down=d.down, least=d.min, most=d.max, ladder=d.ladder, window=d.window,
-        plateau=d.plateau, progress=d.progress, groups=d.groups,
+        plateau=d.plateau, progress=d.progress, groups=d.groups, by_link=d.link_aware,
     )  # fmt: skip
 
 

@@ -89,7 +89,8 @@ class Dynamic:
         # In an order that does not depend on who came first: sums round by it.
         took_part = sorted(device for device, account in accounts.items() if account.deltas)
         # Held against the rate at which it was sent, not against the next one.
-        sent = {device: accounts[device].sent for device in took_part if self._falls_short(device)}
+        bounded = [device for device in took_part if self._rules.by_link and self._falls_short(device)]
+        sent = {device: accounts[device].sent for device in bounded}
         gains = {device: account.close() for device, account in accounts.items()}
         self._state.windows += 1
         self._forget([device for device, account in accounts.items() if account.away >= FORGOTTEN])

@@ -19,6 +19,7 @@ class DensityRules:
     plateau: float = 0.005  # relative fall of the loss in a window below which more is sent
     progress: float = 0.03  # and above which less is
     groups: int = 4  # at most
+    by_link: bool = False  # whether links may lower a device's rate, so that commits are to follow what comes
 
     @property
     def in_time(self) -> bool:
