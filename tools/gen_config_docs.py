@@ -19,10 +19,12 @@ from thinwire.common.settings import AgentSettings, CoordinatorSettings
 from thinwire.common.settings.kinds import Section
 from thinwire.common.settings.values import allowed, form_of
 from thinwire.common.settings.write import toml_value
+from thinwire.sim.settings import Group, Simulation
 
 TARGET = Path(__file__).parents[1] / "docs" / "configuration.md"
 HEAD = """\
-<!-- Written by tools/gen_config_docs.py; change the structs in common/thinwire/common/settings instead. -->
+<!-- Written by tools/gen_config_docs.py; change the structs in common/thinwire/common/settings instead, and those of
+sim/thinwire/sim/settings.py. -->
 # Configuration
 
 Coordinator and agent read one TOML file each. Every key has a default, but for a device's name; a key that does not
@@ -34,6 +36,12 @@ exist, or a value that cannot be, ends the start with exit code 3 and one line f
 
 `--set section.key=value` is read after the file. Durations are written `"30s"`, `"500ms"` or as a number of
 seconds; sizes `"64KiB"`, `"32MiB"` or as a number of bytes.
+"""
+SCENARIO = """\
+## Scenario
+
+The file of `thinwire simulate` has these two, and of the coordinator's sections all but `[listen]`, `[tls]`, `[logs]`
+and `[state]`; [simulation.md](simulation.md) has an example.
 """
 
 
@@ -54,14 +62,15 @@ def document() -> str:
     parts = [HEAD]
     for title, role in (("Coordinator", CoordinatorSettings), ("Agent", AgentSettings)):
         parts.append(f"## {title}\n")
-        parts.extend(section(name, hint, role) for name, hint in hints_of(role).items())
+        parts.extend(section(f"[{name}]", hint, role, name) for name, hint in hints_of(role).items())
+    parts += [SCENARIO, section("[simulation]", Simulation), section("[[fleet]]", Group)]
     return "\n".join(parts)
 
 
-def section(name: str, hint: Any, role: type[Section]) -> str:
+def section(title: str, hint: Any, role: type[Section] = Section, name: str = "") -> str:
     """One section as a table; a free one, such as [tasks], as a sentence."""
     if not (isinstance(hint, type) and issubclass(hint, Section)):
-        return f"### [{name}]\n\n{comments(role)[name]} Each value is {allowed(get_args(hint)[1])}.\n"
+        return f"### {title}\n\n{comments(role)[name]} Each value is {allowed(get_args(hint)[1])}.\n"
     says = comments(hint)
     defaults = {field.name: field for field in msgspec.structs.fields(hint)}
     rows = [
@@ -69,7 +78,7 @@ def section(name: str, hint: Any, role: type[Section]) -> str:
         for key, kind in hints_of(hint).items()
     ]
     head = ["| key | default | value | meaning |", "| --- | --- | --- | --- |"]
-    return "\n".join([f"### [{name}]\n", inspect.cleandoc(hint.__doc__ or ""), "", *head, *rows, ""])
+    return "\n".join([f"### {title}\n", inspect.cleandoc(hint.__doc__ or ""), "", *head, *rows, ""])
 
 
 def default(field: msgspec.structs.FieldInfo, kind: Any) -> str:

@@ -52,7 +52,7 @@ def simulate(
     Examples:
       thinwire simulate examples/scenarios/watch.toml
       thinwire demo --keep run && thinwire simulate --like run
-      thinwire simulate examples/scenarios/quadratic.toml --seed 1 --set simulation.until=10min --json
+      thinwire simulate examples/scenarios/quadratic.toml --seed 1 --set simulation.until=5min --json
     """
     from thinwire.sim.compare import CellsFailedError, cells_of
     from thinwire.sim.like import real_run

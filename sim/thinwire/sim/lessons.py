@@ -48,21 +48,30 @@ class Bowls:
     """Each device has a bowl of its own, with its own lowest point; the fleet's is the lowest of their mean.
 
     `spread` is how far the devices' points are apart, as a multiple of how far the first model is from their mean;
-    `condition` how much steeper the steepest direction is than the flattest.
+    `condition` how much steeper the steepest direction is than the flattest. `curvature_spread` is how much devices
+    differ in each curvature, the deviation of its logarithm. With 0 their local steps drift apart by nothing that their
+    mean would keep, so what corrects drift (Karimireddy et al., 2020) changes nothing.
     """
 
     def __init__(
-        self, devices: int, seed: int, *, size: int = 100, spread: float = 1.0, condition: float = 10.0
-    ) -> None:
+        self, devices: int, seed: int, *, size: int = 100, spread: float = 1.0, condition: float = 10.0,
+        curvature_spread: float = 0.0,
+    ) -> None:  # fmt: skip
         draw = np.random.Generator(np.random.PCG64(seed))
         self._curvature_P = np.geomspace(1.0, 1.0 / condition, size).astype(np.float32)
         common_P = draw.normal(size=size)
         self._goal_NP = (common_P + spread * draw.normal(size=(devices, size))).astype(np.float32)
         self._goal_P = self._goal_NP.mean(axis=0, dtype=np.float64)
+        self._curvature_NP = np.broadcast_to(self._curvature_P, self._goal_NP.shape)
+        if curvature_spread:
+            factor_NP = np.exp(curvature_spread * draw.normal(size=self._goal_NP.shape))
+            self._curvature_NP = (self._curvature_P * factor_NP).astype(np.float32)
+            self._curvature_P = self._curvature_NP.mean(axis=0)
+            self._goal_P = np.average(self._goal_NP, axis=0, weights=self._curvature_NP.astype(np.float64))
 
     def learner(self, number: int) -> Learner:
         """A learner at the origin."""
-        return Quadratic(self._goal_NP[number], self._curvature_P)
+        return Quadratic(self._goal_NP[number], self._curvature_NP[number])
 
     def measure(self, weights_P: Vector, buffers_B: Vector) -> dict[str, float]:
         """The loss over the fleet's lowest, and as accuracy the share of the way there."""
@@ -81,6 +90,8 @@ def _quadratic(params: Mapping[str, Any], devices: int, seed: int) -> Bowls:
         raise TaskError(
             f'task "quadratic" has size {size} and condition {condition}; size is 1 to 10000000, condition 1 or more'
         )
+    if not params.get("curvature_spread", 0.0) >= 0:
+        raise TaskError(f'task "quadratic" has curvature_spread {params["curvature_spread"]}; it must be 0 or more')
     return Bowls(devices, seed, **params)
 
 
