@@ -72,12 +72,19 @@ class Row(msgspec.Struct, tag_field="kind", tag="row", kw_only=True, frozen=True
 
 
 class End(msgspec.Struct, tag_field="kind", tag="end", kw_only=True, frozen=True):
-    """Why it ended; `wall_s` is what the computer took."""
+    """Why it ended, and what came after the last row, too; `wall_s` is what the computer took.
+
+    `devices_equal` is None where devices had no chance to come to the last version, because the run was cut off.
+    """
 
     reason: str
     time_s: float
     wall_s: float = 0.0
-    devices_equal: int = 0
+    devices_equal: int | None = 0
+    # Of the whole run; 0 in histories that do not say.
+    bytes_up: int = 0
+    bytes_down: int = 0
+    rejected: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +99,26 @@ class History:
     def measured(self) -> tuple[Row, ...]:
         """The rows with an accuracy."""
         return tuple(row for row in self.rows if row.accuracy is not None)
+
+    @property
+    def time_s(self) -> float:
+        """How long it went on, with or without versions."""
+        return self.end.time_s if self.end else self.rows[-1].time_s
+
+    @property
+    def bytes_up(self) -> int:
+        """Of the whole run, on all links."""
+        return max(self.rows[-1].bytes_up, self.end.bytes_up if self.end else 0)
+
+    @property
+    def bytes_down(self) -> int:
+        """Of the whole run, on all links."""
+        return max(self.rows[-1].bytes_down, self.end.bytes_down if self.end else 0)
+
+    @property
+    def rejected(self) -> int:
+        """Deltas of the whole run that were not taken."""
+        return max(sum(row.rejected for row in self.rows), self.end.rejected if self.end else 0)
 
     @property
     def reached(self) -> Row | None:

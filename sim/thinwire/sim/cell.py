@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from thinwire.common.errors import TaskError
-from thinwire.common.history import End, Header, History, Row, versions
+from thinwire.common.history import Header, History, Row, versions
 from thinwire.common.settings import CoordinatorSettings
 from thinwire.server.training import link_rules_of, plan_of, rules_of
 from thinwire.sim import scenario as world_of
+from thinwire.sim.ending import end_of, nothing
 from thinwire.sim.fleet import fleet_of
 from thinwire.sim.lessons import lesson_of
 from thinwire.sim.own_code import code_of
@@ -80,21 +81,11 @@ def run_cell(cell: Cell, seen: Seen = lambda row: None) -> History:
     began = time.perf_counter()
     world, recorder = build(cell, seen)
     until = cell.scenario.simulation.until
-    over = world.run(until)
+    world.run(until)
     if not recorder.rows:
-        raise TaskError(_nothing(cell, world))
-    reason = over.reason if world.coordinator.final else f"{until:g} s were over"
-    model = world.coordinator.core.model
-    end = End(
-        reason=reason,
-        time_s=recorder.rows[-1].time_s,
-        wall_s=time.perf_counter() - began,
-        devices_equal=sum(
-            (device.core.figures.version, device.core.figures.checksum) == (model.version, model.checksum)
-            for device in world.devices
-        ),
-    )
-    return History(cell.header(model.layout.size), tuple(recorder.rows), end)
+        raise TaskError(nothing(world, until))
+    end = msgspec.structs.replace(end_of(world, recorder, until), wall_s=time.perf_counter() - began)
+    return History(cell.header(world.coordinator.core.model.layout.size), tuple(recorder.rows), end)
 
 
 def build(cell: Cell, seen: Seen = lambda row: None) -> tuple[World, Recorder]:
@@ -114,7 +105,7 @@ def build(cell: Cell, seen: Seen = lambda row: None) -> tuple[World, Recorder]:
             seed=cell.seed,
             breaks=fleet.breaks,
             naps=fleet.naps,
-            evaluation=lambda weights_P, buffers_B: _finite(lesson.measure(weights_P, buffers_B)),
+            evaluation=lambda weights_P, buffers_B: _told(lesson.measure(weights_P, buffers_B), settings),
             max_staleness=settings.aggregation.max_staleness,
             clip_norm=settings.aggregation.clip_norm,
             norm_guard=settings.aggregation.norm_guard,
@@ -126,12 +117,12 @@ def build(cell: Cell, seen: Seen = lambda row: None) -> tuple[World, Recorder]:
     return world, recorder
 
 
-def _finite(metrics: dict[str, float]) -> dict[str, float]:
+def _told(metrics: dict[str, float], settings: CoordinatorSettings) -> dict[str, float]:
+    if settings.stop.target_accuracy and "accuracy" not in metrics:
+        found = ", ".join(metrics) or "nothing"
+        raise TaskError(
+            f"stop.target_accuracy is {settings.stop.target_accuracy}, but task {settings.task.id!r} measures {found}"
+            " and no accuracy, so it would never be reached; set it to 0, or have the task's evaluate tell an accuracy"
+        )
     # JSON has no word for what is not finite, such as the loss of a model that went astray.
     return {name: figure for name, figure in metrics.items() if math.isfinite(figure)}
-
-
-def _nothing(cell: Cell, world: World) -> str:
-    quitters = [device.quit.message for device in world.devices if device.quit is not None]
-    waits = quitters[0] if quitters else world.coordinator.core.status()
-    return f"{cell.method}, seed {cell.seed}: no version in {cell.scenario.simulation.until:g} s: {waits}"

@@ -48,9 +48,11 @@ class Quadratic(_Plain):
 
     def step(self) -> float:
         """One step of gradient descent."""
-        miss_P = self.weights_P - self.goal_P
-        self.weights_P -= self.learning_rate * self.curvature_P * miss_P
-        return float(np.sum(self.curvature_P * miss_P * miss_P)) / 2
+        # A bowl that a rate is too large for diverges; what is no number any more is refused where deltas are cut.
+        with np.errstate(over="ignore", invalid="ignore"):
+            miss_P = self.weights_P - self.goal_P
+            self.weights_P -= self.learning_rate * self.curvature_P * miss_P
+            return float(np.sum(self.curvature_P * miss_P * miss_P)) / 2
 
 
 class WholeSteps(_Plain):

@@ -75,9 +75,10 @@ class Bowls:
 
     def measure(self, weights_P: Vector, buffers_B: Vector) -> dict[str, float]:
         """The loss over the fleet's lowest, and as accuracy the share of the way there."""
-        miss_P = weights_P - self._goal_P
-        way = float(np.linalg.norm(miss_P) / np.linalg.norm(self._goal_P))
-        return {"accuracy": max(0.0, 1.0 - way), "loss": float(np.sum(self._curvature_P * miss_P**2)) / 2}
+        with np.errstate(over="ignore", invalid="ignore"):
+            miss_P = weights_P - self._goal_P
+            way = float(np.linalg.norm(miss_P) / np.linalg.norm(self._goal_P))
+            return {"accuracy": max(0.0, 1.0 - way), "loss": float(np.sum(self._curvature_P * miss_P**2)) / 2}
 
 
 def _quadratic(params: Mapping[str, Any], devices: int, seed: int) -> Bowls:

@@ -33,16 +33,16 @@ def outcome_of(history: History) -> dict[str, object]:
         "target_bytes": reached.bytes_up + reached.bytes_down if reached else None,
         "commits": last.version,
         "deltas": deltas,
-        "rejected": sum(row.rejected for row in history.rows),
-        "time_s": last.time_s,
-        "bytes_up": last.bytes_up,
-        "bytes_down": last.bytes_down,
+        "rejected": history.rejected,
+        "time_s": history.time_s,
+        "bytes_up": history.bytes_up,
+        "bytes_down": history.bytes_down,
         "staleness": sum(row.staleness * row.deltas for row in history.rows) / max(1, deltas),
         "delay_steps": last.delay_steps,
         "overlap": last.overlap,
         "checksum": last.checksum,
         "devices": header.devices,
-        "devices_equal": history.end.devices_equal if history.end else 0,
+        "devices_equal": _equal(history),
         "wall_s": history.end.wall_s if history.end else 0.0,
     }
 
@@ -56,6 +56,12 @@ def final(history: History, metric: str) -> float | None:
     """The mean of a metric over the last measurements; None when there are none."""
     last = [row.metrics[metric] for row in history.measured[-LAST:] if metric in row.metrics]
     return mean(last) if last else None
+
+
+def _equal(history: History) -> int | None:
+    # Devices of a run that was cut off had no chance; older histories have 0 there.
+    end = history.end
+    return None if end is None or end.reason.endswith(" s were over") else end.devices_equal
 
 
 def summary(histories: Sequence[History]) -> list[dict[str, str]]:
@@ -76,13 +82,20 @@ def _method(name: str, runs: Sequence[History]) -> dict[str, str]:
         "time to target": f"{mean(times):.1f} s" if times else "-",
         "bytes to target": about(mean(traffic)) if traffic else "-",
         "commits": _mean(records, "commits"),
-        "time": f"{mean(run.rows[-1].time_s for run in runs):.1f} s",
-        "up": about(mean(run.rows[-1].bytes_up for run in runs)),
-        "down": about(mean(run.rows[-1].bytes_down for run in runs)),
+        "time": f"{mean(run.time_s for run in runs):.1f} s",
+        "up": about(mean(run.bytes_up for run in runs)),
+        "down": about(mean(run.bytes_down for run in runs)),
         "staleness": _mean(records, "staleness", ".1f"),
         "delay": f"{_mean(records, 'delay_steps')} steps",
-        "hidden": f"{mean(run.rows[-1].overlap for run in runs):.0%}",
+        "hidden": _hidden(runs),
     }
+
+
+def _hidden(runs: Sequence[History]) -> str:
+    # Where no transfer takes time there is nothing to hide.
+    if all(run.header.link == "none" for run in runs):
+        return "-"
+    return f"{mean(run.rows[-1].overlap for run in runs):.0%}"
 
 
 def _spread(figures: Sequence[float]) -> str:

@@ -40,7 +40,7 @@ class PlotError(ThinwireError):
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """What is drawn over what."""
+    """What is drawn over what; what `stays` is drawn on to the end of a run, over time."""
 
     name: str
     title: str
@@ -51,6 +51,7 @@ class Picture:
     from_zero: bool = True
     target: bool = False
     x_logarithmic: bool = False
+    stays: bool = False
 
 
 def _bytes(row: Row) -> float:
@@ -64,7 +65,7 @@ def _density(row: Row) -> float | None:
 PICTURES = (
     Picture(
         "accuracy-time", "Accuracy over time", "time (s)", "accuracy", lambda r: r.time_s,
-        lambda r: r.accuracy, from_zero=False, target=True,
+        lambda r: r.accuracy, from_zero=False, target=True, stays=True,
     ),
     Picture(
         "accuracy-bytes", "Accuracy over traffic of the whole fleet", "bytes up and down (MiB)", "accuracy", _bytes,
@@ -240,8 +241,12 @@ def _plain(text: str) -> str:
 
 def _curve(picture: Picture, history: History) -> tuple[Floats, Floats] | None:
     found = [(picture.x(row), picture.y(row)) for row in history.rows]
-    known = np.array([(x, y) for x, y in found if x is not None and y is not None], np.float64)
-    return (known[:, 0], known[:, 1]) if len(known) else None
+    known = [(x, y) for x, y in found if x is not None and y is not None]
+    if picture.stays and known and history.end is not None and history.end.time_s > known[-1][0]:
+        # Versions may stop long before a run does, and the model stays as it is.
+        known.append((history.end.time_s, known[-1][1]))
+    known_N2 = np.array(known, np.float64)
+    return (known_N2[:, 0], known_N2[:, 1]) if known else None
 
 
 def _targets(axes: Axes, histories: Sequence[History]) -> None:

@@ -26,6 +26,11 @@ class Recorder(Watch):
         self._seen = seen
         self._clear()
 
+    @property
+    def rejected(self) -> int:
+        """Deltas that were not taken, those since the last version too."""
+        return self._rejected + sum(row.rejected for row in self.rows)
+
     def decided(self, world: World, event: events.Event, decided: list[effects.Effect]) -> None:
         """Take down what became of a delta, a version, or a measurement."""
         for effect in decided:
