@@ -4,9 +4,11 @@ import re
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from thinwire.common.history import End, Header, History, Row
-from thinwire.sim.plots import MORE_PICTURES, PICTURES, band, by_group, draw
+from thinwire.sim.grouping import grouped
+from thinwire.sim.plots import MORE_PICTURES, PICTURES, band, by_group, draw, slots
 
 pytest.importorskip("matplotlib")
 
@@ -42,6 +44,18 @@ def test_a_run_of_one_version_is_a_mark() -> None:
 
     assert "<use" in line_of(short)
     assert "<use" not in line_of(whole)
+
+
+def test_a_method_has_its_scenario_s_colour_alone_as_with_others() -> None:
+    listed = [
+        History(structs.replace(run.header, methods=("fedavg", "other", "ours")), run.rows, run.end) for run in RUNS
+    ]
+    assert slots(grouped(listed)) == [2, 0]
+    assert slots(grouped(listed[:2])) == [2]
+    # Two of one name cannot both have its place, and who is listed nowhere comes last.
+    changed = History(structs.replace(listed[0].header, settings="[density]\nup = 0.3\n"), listed[0].rows, None)
+    assert slots(grouped([listed[0], changed, history("unknown", 1)])) == [2, 3, 4]
+    assert slots(grouped(RUNS)) == [0, 1]
 
 
 def test_names_stand_below_the_axes_and_are_found_by_their_method() -> None:

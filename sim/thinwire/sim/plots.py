@@ -11,6 +11,7 @@ import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from thinwire.common.errors import ThinwireError
 from thinwire.common.history import History, Row
-from thinwire.sim.grouping import grouped
+from thinwire.sim.grouping import Runs, grouped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -93,7 +94,8 @@ MORE_PICTURES = (
 def draw(picture: Picture, histories: Sequence[History], form: str) -> bytes:
     """The picture as "svg" or "png"."""
     figure, axes = _canvas(picture)
-    for place, runs in enumerate(grouped(histories)):
+    groups = grouped(histories)
+    for place, runs in zip(slots(groups), groups, strict=True):
         _line(axes, picture, runs.label, runs.histories, place)
     if picture.target:
         _targets(axes, histories)
@@ -202,6 +204,19 @@ def _line(axes: Axes, picture: Picture, method: str, runs: Sequence[History], pl
     if len(curves) > 1:
         width = 4 if point else 0
         axes.fill_between(x_N, low_N, high_N, color=colour, alpha=0.18, linewidth=width, gid=f"band-{known}")
+
+
+def slots(groups: Sequence[Runs]) -> list[int]:
+    """Of each group its method's place in the scenario, drawn with others or alone; the rest come after these."""
+    headers = [history.header for runs in groups for history in runs.histories]
+    listed = dict.fromkeys(method for header in headers for method in header.methods)
+    free = {method: place for place, method in enumerate(listed)}
+    further = count(len(listed))
+    return [free.pop(method) if method in free else next(further) for method in map(_method, groups)]
+
+
+def _method(runs: Runs) -> str:
+    return runs.histories[0].header.method
 
 
 def look(place: int) -> tuple[str, str]:

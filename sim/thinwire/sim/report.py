@@ -11,7 +11,7 @@ from thinwire.common.history import History, HistoryError, read_history
 from thinwire.common.units import about
 from thinwire.sim.grouping import Runs, grouped
 from thinwire.sim.outcome import final, summary
-from thinwire.sim.plots import MORE_PICTURES, PICTURES, by_group, draw, look
+from thinwire.sim.plots import MORE_PICTURES, PICTURES, by_group, draw, look, slots
 from thinwire.sim.words import fleet_in_words, settings_in_words
 
 # matplotlib's dashes, as SVG has them, for a line of 3 pixels.
@@ -57,7 +57,7 @@ def page(histories: Sequence[History]) -> str:
         title=escape(_title(ordered)),
         lead=escape(_lead(ordered)),
         summary=_table(summary(ordered)),
-        switches=_switches([runs.label for runs in groups]) if len(groups) > 1 else "",
+        switches=_switches(groups) if len(groups) > 1 else "",
         pictures="\n".join(f"<figure>{picture}</figure>" for picture in _pictures(ordered, groups)),
         runs=_table([_run(history, runs.label, metrics) for runs in groups for history in runs.histories]),
         configuration="\n".join(_configuration(groups)),
@@ -82,10 +82,11 @@ def _either(facts: Iterable[str]) -> str:
     return " or ".join(dict.fromkeys(facts))
 
 
-def _switches(methods: Sequence[str]) -> str:
+def _switches(groups: Sequence[Runs]) -> str:
+    box = '<label><input type="checkbox" checked data-method="{}">{}{}</label>'
     boxes = "".join(
-        f'<label><input type="checkbox" checked data-method="{place}">{_swatch(*look(place))}{escape(method)}</label>'
-        for place, method in enumerate(methods)
+        box.format(place, _swatch(*look(place)), escape(runs.label))
+        for place, runs in zip(slots(groups), groups, strict=True)
     )
     return f'<p class="switches">{boxes}</p>'
 
