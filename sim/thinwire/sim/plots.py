@@ -114,8 +114,10 @@ def by_group(history: History, form: str, label: str = "") -> bytes:
     figure, axes = _canvas(picture)
     for place, group in enumerate(sorted({group for row in history.rows for group in row.density})):
         here = [(row.time_s, 100 * row.density[group]) for row in history.rows if group in row.density]
-        colour, mark = COLOURS[place % len(COLOURS)], "o" if len(here) == 1 else ""
-        axes.plot(*zip(*here, strict=True), marker=mark, ms=4, color=colour, label=_plain(group), linewidth=1.5)
+        axes.plot(
+            *zip(*here, strict=True), marker="o", markevery=[-1], ms=4, color=COLOURS[place % len(COLOURS)],
+            label=_plain(group), linewidth=1.5,
+        )  # fmt: skip
     axes.set_ylim(bottom=0)
     _legend(figure, axes)
     return _saved(figure, form)
@@ -196,13 +198,13 @@ def _line(axes: Axes, picture: Picture, method: str, runs: Sequence[History], pl
     seeds = f" ({len(curves)} seeds)" if len(curves) > 1 else ""
     # The page of a report finds the shapes of a method in all its pictures by their id.
     known = f"{picture.name}--m{place}"
-    point = x_N[0] == x_N[-1]  # of a line only a mark would be seen
+    # A mark at its end, without which a line of one version could not be seen.
     axes.plot(
-        x_N, mean_N, dash, marker="o" if point else "", ms=4, color=colour, label=_plain(method) + seeds,
+        x_N, mean_N, dash, marker="o", markevery=[-1], ms=4, color=colour, label=_plain(method) + seeds,
         linewidth=1.5, gid=known,
     )  # fmt: skip
     if len(curves) > 1:
-        width = 4 if point else 0
+        width = 4 if x_N[0] == x_N[-1] else 0
         axes.fill_between(x_N, low_N, high_N, color=colour, alpha=0.18, linewidth=width, gid=f"band-{known}")
 
 
