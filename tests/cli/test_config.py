@@ -32,7 +32,10 @@ def test_a_file_and_sets_are_shown_as_they_take_effect(file: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "role"),
-    [("[density]\nup = 0.2", "coordinator"), ("# mine\n [device]\nname = 'a'", "agent"), ("", "coordinator")],
+    [
+        ("[density]\nup = 0.2", "coordinator"), ("# mine\n [device]\nname = 'a'", "agent"), ("", "coordinator"),
+        ("[[fleet]]\ndevices = 3", "a simulation of 3 devices"),
+    ],
 )
 def test_a_right_file_is_right_for_whom_it_looks_like(file: Path, content: str, role: str) -> None:
     file.write_text(content)

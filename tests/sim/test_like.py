@@ -13,6 +13,7 @@ from thinwire.sim.like import gap, scenario_like
 def leave(folder: Path, **summary: object) -> None:
     (folder / "coordinator.toml").write_text("[task]\nseed = 7\n[density]\nup = 0.03\n")
     fields = {"devices": 4, "link": "300ms,1mbit", "step_seconds": 0.02, "step_spread": 0.1, "training_seconds": 30.0}
+    (folder / "history.jsonl").write_text("")
     (folder / "summary.json").write_text(json.dumps({**fields, "reached": True, **summary}))
 
 
@@ -27,6 +28,9 @@ def test_the_fleet_is_that_of_the_demo(tmp_path: Path) -> None:
 
 def test_a_folder_of_something_else_is_told(tmp_path: Path) -> None:
     (tmp_path / "coordinator.toml").write_text("")
+    with pytest.raises(SettingsError, match=r"has no history.jsonl, so it is no folder of a real run; `thinwire demo"):
+        scenario_like(tmp_path)
+    (tmp_path / "history.jsonl").write_text("")
     with pytest.raises(SettingsError, match=r"summary.json: cannot be read: .*; `thinwire demo --keep DIR` leaves"):
         scenario_like(tmp_path)
     leave(tmp_path, link=3)
@@ -42,7 +46,8 @@ def test_the_gap_is_in_the_figures_that_both_have() -> None:
         )
         return History(Header(target_accuracy=0.5), rows, End(reason="", time_s=1.0))
 
-    found = gap(run(9), run(5))
+    found = gap(run(9), [run(5)])
     assert found["commits"] == (8.0, 4.0)
     assert "target_time_s" not in found
-    assert gap(run(9), run(8))["target_time_s"] == (2.5, 2.5)
+    assert gap(run(9), [run(8)])["target_time_s"] == (2.5, 2.5)
+    assert gap(run(9), [run(5), run(7)])["commits"] == (8.0, 5.0)

@@ -10,6 +10,7 @@ from thinwire.common.link import Lane, LinkProfile
 from thinwire.sim.fleet import fleet_of
 from thinwire.sim.lessons import lesson_of
 from thinwire.sim.loss import LossyLane
+from thinwire.sim.scaled import scaled
 from thinwire.sim.settings import Group, load_scenario, read_scenario
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "scenarios"
@@ -110,6 +111,32 @@ def test_a_lossy_line_is_slower_and_later_but_in_order() -> None:
     mean_s = sum(late - 10.0 * n for n, (_, late) in enumerate(arrivals)) / 300
     assert 0.65 < mean_s < 0.85
     assert [late for _, late in arrivals] == sorted(late for _, late in arrivals)
+
+
+def test_a_scenario_can_be_tried_on_a_small_fleet() -> None:
+    whole = load_scenario(EXAMPLES / "thousand.toml")
+    small = scaled(whole, 31)
+    assert [group.devices for group in small.fleet] == [16, 12, 3]
+    assert small.name == "thousand-31"
+    for name, settings in small.methods.items():
+        assert settings.aggregation.min_devices <= 31
+        assert settings.aggregation.buffer <= whole.methods[name].aggregation.buffer
+    assert [group.devices for group in scaled(whole, 1000).fleet] == [group.devices for group in whole.fleet]
+    with pytest.raises(SettingsError, match="each of the scenario's 3 groups keeps one"):
+        scaled(whole, 2)
+
+
+@pytest.mark.parametrize(("params", "problem"), [
+    ("spread = 'abc'", 'spread is "abc"; it must be a number, 0 or more'),
+    ("condition = 0.5", "condition is 0.5; it must be a number, 1 or more"),
+    ("size = 1.5", "size is 1.5; it must be a whole number from 1 to 10000000"),
+    ("size = 10000000", "30000 devices with a model of 10000000 parameters take 5.5 TiB of memory or more"),
+])  # fmt: skip
+def test_a_bowl_that_cannot_be_is_refused(params: str, problem: str) -> None:
+    settings = read_scenario(FLEET + f"[task]\nid = 'quadratic'\nparams = {{ {params} }}\n").methods["all"]
+    with pytest.raises(TaskError) as caught:
+        lesson_of(settings, 30_000, 1)
+    assert problem in str(caught.value)
 
 
 def test_an_unknown_parameter_of_the_bowl_is_refused() -> None:

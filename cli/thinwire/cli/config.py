@@ -41,7 +41,10 @@ def show(role: str, path: Path | None, sets: tuple[str, ...]) -> None:
 
 @config.command()
 @click.argument("path", type=options.FILE, metavar="FILE")
-@click.option("--role", type=ROLE, help="Whose settings they are; by default what the file looks like.")
+@click.option(
+    "--role", type=click.Choice(["coordinator", "agent", "scenario"]),
+    help="Whose settings they are; by default what the file looks like.",
+)
 def check(path: Path, role: str | None) -> None:
     """Check a settings file; name everything that is wrong with it.
 
@@ -52,6 +55,13 @@ def check(path: Path, role: str | None) -> None:
     from thinwire.common.settings import load
 
     role = role or _looks_like(path)
+    if role == "scenario":
+        from thinwire.sim.settings import load_scenario
+
+        scenario = load_scenario(path)
+        methods = ", ".join(scenario.methods)
+        click.echo(f"{path}: right for a simulation of {scenario.devices} devices with the methods {methods}")
+        return
     load(path, _kind(role))
     click.echo(f"{path}: right for {'an agent' if role == 'agent' else 'a coordinator'}")
 
@@ -63,7 +73,10 @@ def _kind(role: str) -> "type[AgentSettings] | type[CoordinatorSettings]":
 
 
 def _looks_like(path: Path) -> str:
-    """An agent's file names its device, a coordinator's never does."""
+    """A scenario's file has a fleet, an agent's names its device; a coordinator's never has either."""
     from thinwire.common.settings.read import read_text
 
-    return "agent" if "[device]" in (line.strip() for line in read_text(path).splitlines()) else "coordinator"
+    lines = {line.partition("#")[0].strip() for line in read_text(path).splitlines()}
+    if lines & {"[[fleet]]", "[simulation]"}:
+        return "scenario"
+    return "agent" if "[device]" in lines else "coordinator"

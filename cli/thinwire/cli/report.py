@@ -4,6 +4,9 @@ from pathlib import Path
 
 import click
 
+from thinwire.cli.failure import CommandError
+from thinwire.common.exits import Exit
+
 
 @click.command()
 @click.argument("runs", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path), metavar="RUN…")
@@ -23,5 +26,9 @@ def report(runs: tuple[Path, ...], out: Path) -> None:
     """
     from thinwire.sim.report import find, page
 
-    out.write_text(page(find(runs)), encoding="utf-8")
+    try:
+        out.write_text(page(find(runs)), encoding="utf-8")
+    except OSError as error:
+        message = f"{out}: cannot be written: {error.strerror}; --out names another file"
+        raise CommandError(message, Exit.DISK) from error
     click.echo(out)

@@ -36,12 +36,15 @@ SPARE = (
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a method and seed.")
 @click.option("--seed", "seeds", type=click.IntRange(0), multiple=True, help="Run these seeds only; may be repeated.")
 @click.option("--method", "methods", multiple=True, help="Run these methods only; may be repeated.")
+@click.option(
+    "--devices", type=click.IntRange(1), metavar="N",
+    help="A fleet of so many devices: groups, buffers and min_devices in proportion.",
+)  # fmt: skip
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Runs at a time, a process each.")
 @click.option("sets", "--set", metavar="KEY=VALUE", multiple=True, help="Set one key, for example density.up=0.1.")
 def simulate(
     path: Path | None, like: Path | None, out: Path | None, as_json: bool, seeds: tuple[int, ...],
-    methods: tuple[str, ...], jobs: int,
-    sets: tuple[str, ...],
+    methods: tuple[str, ...], devices: int | None, jobs: int, sets: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Run a scenario in virtual time: its methods, on its fleet, with each of its seeds.
 
@@ -51,13 +54,17 @@ def simulate(
     \b
     Examples:
       thinwire simulate examples/scenarios/watch.toml
+      thinwire simulate examples/scenarios/thousand.toml --devices 30
       thinwire demo --keep run && thinwire simulate --like run
       thinwire simulate examples/scenarios/quadratic.toml --seed 1 --set simulation.until=5min --json
     """
     from thinwire.sim.compare import CellsFailedError, cells_of
     from thinwire.sim.like import real_run
+    from thinwire.sim.scaled import scaled
 
     scenario = _scenario(path, like, sets)
+    if devices is not None:
+        scenario = scaled(scenario, devices)
     for method in methods:
         if method not in scenario.methods:
             raise click.UsageError(f"{path or like} has no method {method!r}; it has {', '.join(scenario.methods)}")
@@ -73,8 +80,8 @@ def simulate(
             histories.insert(0, real_run(like))
         _draw(histories, folder)
         _print(histories, as_json)
-        if like is not None and not as_json:
-            _print_gap(histories[0], histories[1])
+        if like is not None:
+            _print_gap(histories[0], histories[1:], as_json)
     if failure is not None:
         raise failure
 
@@ -113,15 +120,25 @@ def _scenario(path: Path | None, like: Path | None, sets: tuple[str, ...]) -> "S
     return load_scenario(path, sets)
 
 
-def _print_gap(real: "History", simulated: "History") -> None:
-    from thinwire.sim.like import gap
+def _print_gap(real: "History", simulated: "list[History]", as_json: bool) -> None:
+    from thinwire.sim.like import COMPARED, SCHEMA, gap
 
-    rows = [
-        [name, f"{one:.4g}", f"{other:.4g}", f"{other / one:.2f}" if one else "-"]
-        for name, (one, other) in gap(real, simulated).items()
-    ]
+    figures = gap(real, simulated)
+    seeds = [history.header.seed for history in simulated]
+    if as_json:
+        pairs = {name: {"real": one, "simulated": other} for name, (one, other) in figures.items()}
+        click.echo(json.dumps({"schema": SCHEMA, "real_seed": real.header.seed, "seeds": seeds, "figures": pairs}))
+        return
+    rows = []
+    for name, (one, other) in figures.items():
+        title, form = COMPARED[name]
+        rows.append([title, format(one, form), format(other, form), f"{other / one:.2f}" if one else "-"])
+    mean = f"simulated, mean of {len(seeds)} seeds" if len(seeds) > 1 else "simulated"
     click.echo()
-    tables.show(tables.Table(["figure", "real", "simulated", "simulated / real"], rows))
+    tables.show(tables.Table(["figure", "real", mean, "simulated / real"], rows))
+    if set(seeds) != {real.header.seed}:
+        told = ", ".join(map(str, seeds))
+        click.echo(f"the real run had seed {real.header.seed}, the simulation {told}", err=True)
 
 
 def _print(histories: "list[History]", as_json: bool) -> None:

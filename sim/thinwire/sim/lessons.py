@@ -9,7 +9,7 @@ Shapes: P parameters, B non-trainable statistics.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,11 +17,14 @@ from numpy.typing import NDArray
 
 from thinwire.common.errors import TaskError
 from thinwire.common.settings import CoordinatorSettings
+from thinwire.common.settings.names import shown
 from thinwire.sim.learners import Quadratic
+from thinwire.sim.memory import refuse_too_large
 from thinwire.tasks import task_path
 from thinwire.trainer.course import Learner
 
 Vector = NDArray[np.float32]
+MOST_SIZE = 10_000_000
 
 
 class Lesson(Protocol):
@@ -86,14 +89,21 @@ def _quadratic(params: Mapping[str, Any], devices: int, seed: int) -> Bowls:
     for name in params:
         if name not in known:
             raise TaskError(f'task "quadratic" has no parameter {name!r}; it takes {", ".join(known)}')
-    size, condition = params.get("size", 1), params.get("condition", 1.0)
-    if not (isinstance(size, int) and 1 <= size <= 10_000_000 and condition >= 1.0):
-        raise TaskError(
-            f'task "quadratic" has size {size} and condition {condition}; size is 1 to 10000000, condition 1 or more'
-        )
-    if not params.get("curvature_spread", 0.0) >= 0:
-        raise TaskError(f'task "quadratic" has curvature_spread {params["curvature_spread"]}; it must be 0 or more')
+    problems = list(_wrong(params))
+    if problems:
+        raise TaskError(f'task "quadratic": {"; ".join(problems)}')
+    refuse_too_large(devices, params.get("size", 1))
     return Bowls(devices, seed, **params)
+
+
+def _wrong(params: Mapping[str, Any]) -> Iterator[str]:
+    size = params.get("size", 1)
+    if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= MOST_SIZE:
+        yield f"size is {shown(size)}; it must be a whole number from 1 to {MOST_SIZE}"
+    for name, least in (("spread", 0), ("condition", 1), ("curvature_spread", 0)):
+        figure = params.get(name, least)
+        if isinstance(figure, bool) or not isinstance(figure, int | float) or figure < least:
+            yield f"{name} is {shown(figure)}; it must be a number, {least} or more"
 
 
 # -- real tasks ------------------------------------------------------------------------------------------------

@@ -5,8 +5,9 @@ What the simulation then tells otherwise than the run is the simulator's error, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import mean
 
 import msgspec
 
@@ -19,7 +20,19 @@ from thinwire.sim.settings import Group, Scenario, Simulation
 MOST_BYTES = 1 << 20
 # A simulated run that takes so many times as long as the real one tells another story anyway.
 PATIENCE = 10.0
-COMPARED = ("target_time_s", "commits", "deltas", "accuracy", "bytes_up", "bytes_down", "staleness", "delay_steps")
+# By field of an outcome: what people call it, and how it is written.
+COMPARED = {
+    "target_time_s": ("time to the target, s", ",.1f"),
+    "commits": ("commits", ",.0f"),
+    "deltas": ("deltas", ",.0f"),
+    "accuracy": ("accuracy at the end", ".3f"),
+    "bytes_up": ("bytes up", ",.0f"),
+    "bytes_down": ("bytes down", ",.0f"),
+    "staleness": ("staleness, versions", ".1f"),
+    "delay_steps": ("delay, local steps", ".0f"),
+}
+WHENCE = "`thinwire demo --keep DIR` leaves such a folder"
+SCHEMA = "thinwire.gap/v1"
 
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +47,9 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
 
 def scenario_like(folder: Path) -> Scenario:
     """The scenario of a demo's folder, with one method, "simulated"."""
+    for name in ("coordinator.toml", "history.jsonl"):
+        if not (folder / name).is_file():
+            raise SettingsError(f"{folder}: has no {name}, so it is no folder of a real run; {WHENCE}")
     settings = load(folder / "coordinator.toml", CoordinatorSettings)
     measured = _measured(folder / "summary.json")
     group = Group(
@@ -49,15 +65,15 @@ def real_run(folder: Path) -> History:
     return read_history(folder / "history.jsonl")
 
 
-def gap(real: History, simulated: History) -> Mapping[str, tuple[float, float]]:
-    """The figures that both have, by name: of the real run and of the simulated one."""
-    one, other = outcome_of(real), outcome_of(simulated)
-    pairs = {name: (one[name], other[name]) for name in COMPARED}
-    return {
-        name: (float(a), float(b))
-        for name, (a, b) in pairs.items()
-        if isinstance(a, int | float) and isinstance(b, int | float)
-    }
+def gap(real: History, simulated: Sequence[History]) -> Mapping[str, tuple[float, float]]:
+    """The figures that all of them have, by field of an outcome: of the real run, and the simulated ones' mean."""
+    one, others = outcome_of(real), [outcome_of(history) for history in simulated]
+    found = {}
+    for name in COMPARED:
+        figures = [float(f) for f in (record[name] for record in (one, *others)) if isinstance(f, int | float)]
+        if len(figures) == 1 + len(others):
+            found[name] = (figures[0], mean(figures[1:]))
+    return found
 
 
 def _measured(path: Path) -> Measured:
@@ -66,7 +82,7 @@ def _measured(path: Path) -> Measured:
             return msgspec.json.decode(file.read(MOST_BYTES), type=Measured)
     except OSError as error:
         raise SettingsError(
-            f"{path}: cannot be read: {error.strerror}; `thinwire demo --keep DIR` leaves such a folder"
+            f"{path}: cannot be read: {error.strerror}; {WHENCE}"
         ) from error
     except msgspec.MsgspecError as error:
         raise SettingsError(f"{path}: is no summary of a demo: {error}") from error

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from thinwire.common.values import Plan
+from thinwire.sim.memory import refuse_too_large
 from thinwire.sim.own_code import Blame
 from thinwire.tasks import DeviceInfo, load_task
 from thinwire.tasks.flat import FlatModel
@@ -35,6 +36,7 @@ class TorchLesson:
         torch.manual_seed(seed)
         with self.blame("model"):
             self.model = FlatModel(self.task.model())
+        refuse_too_large(devices, self.model.layout.size)
         self.model.module.train()
         self.first_P, self.first_buffers_B = self.model.weights.copy(), self.model.read_buffers()
         self._devices, self._seed = devices, seed
