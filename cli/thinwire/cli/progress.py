@@ -68,6 +68,8 @@ class Progress:
         self._say(f"{self._place(self.done)} {_name(cell)}: {what}")
         if self._running:
             self._show(f"{self._place(self.done + 1)} {'; '.join(self._running)}: under way")
+        else:
+            self._show("")
 
     def _place(self, number: int) -> str:
         return f"[{number}/{self._cells}]" if self._cells else f"[{number}]"
@@ -99,7 +101,7 @@ def _now_and_then(show: Callable[[str], None]) -> Callable[[str], None]:
 
     def maybe(line: str) -> None:
         nonlocal told_at
-        if time.monotonic() - told_at >= SIGN_OF_LIFE_S:
+        if line and time.monotonic() - told_at >= SIGN_OF_LIFE_S:
             told_at = time.monotonic()
             show(line)
 

@@ -28,7 +28,7 @@ class CellsFailedError(ThinwireError):
         for cell, error in failures:
             seeds.setdefault((cell.method, str(error)), []).append(cell.seed)
         told = [
-            f"{method}, seed{'s' if len(them) > 1 else ''} {', '.join(map(str, them))}: {message}"
+            f"{method}, seed{'s' if len(them) > 1 else ''} {', '.join(map(str, sorted(them)))}: {message}"
             for (method, message), them in seeds.items()
         ]
         head = f"{len(failures)} of {len(failures) + len(histories)} runs failed"
