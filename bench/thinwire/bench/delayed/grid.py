@@ -49,8 +49,10 @@ class Link:
 
 NEAR = Link(0, 0)
 FAR = Link(5, 10)
-WITH_BANDWIDTH = (Link(20, 10), Link(20, 1), Link(5, 1), Link(0, 10))
-LATENCY = (Link(5, 0), Link(20, 0), NEAR)
+WITH_BANDWIDTH = (Link(20, 10), Link(5, 1), Link(0, 10))
+LATENCY = (Link(5, 0), Link(10, 0), NEAR)
+# From this round trip on, what overlaps is given twice the time.
+LONG = 20
 
 # The worst setting, where the bar is; then the milder ones.
 WORST, MIDDLE, EVEN = "0.1", "0.5", "iid"
@@ -182,7 +184,8 @@ def places(size: Size, part: str) -> list[Asked]:
 def scenario(size: Size, alpha: str, link: Link, method: Method, *, target: float, most_commits: int = 0) -> Scenario:
     """One method on one link; `target` 0 is none. It ends at the target, or where the size says."""
     turns = 1 if method.overlaps else 1 + link.round_trip + 2 * link.dense
-    until = (size.most_units if method.overlaps else size.most_rounds * turns + 2 * turns) * UNIT_S
+    patience = 2 if method.overlaps and link.round_trip >= LONG else 1
+    until = (patience * size.most_units if method.overlaps else size.most_rounds * turns + 2 * turns) * UNIT_S
     sharing = 'partition = "iid"' if alpha == EVEN else f'partition = "dirichlet", alpha = {alpha}'
     text = f"""
 [simulation]
@@ -207,7 +210,7 @@ max_staleness = 1000
 every_commits = {_evaluated_every(method)}
 [stop]
 target_accuracy = {target:.4f}
-max_commits = {most_commits or size.most_rounds * _commits_a_round(method)}
+max_commits = {most_commits or patience * size.most_rounds * _commits_a_round(method)}
 [methods.{method.name}]
 {method.settings}
 """

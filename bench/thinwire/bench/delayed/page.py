@@ -60,7 +60,8 @@ def _head(size: Size, command: str) -> Iterator[str]:
         f" {size.test_examples:,} test pictures. The target is {TARGET_SHARE:.0%} of what synchronous dense FedAvg"
         f" reaches in {size.reference_rounds} rounds, the mean of its seeds, fixed before the other runs; it counts as"
         " reached at the first of two measurements in a row. `> 245` is a run that was not there when it ended: every"
-        f" method has {size.most_rounds} rounds at most, and one with overlap no more than {size.most_units} units.",
+        f" method has {size.most_rounds} rounds at most, and one with overlap no more than {size.most_units} units;"
+        f" twice as many of both with overlap where the round trip is {grid.LONG} units.",
         "",
         "Synchronous dense methods (+) learn the same on every link: their rounds are run once without a link, and the"
         " first four again on each link, where deltas, bytes and accuracies must be the same. Later rounds take as long"

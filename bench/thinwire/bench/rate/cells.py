@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean
 
@@ -29,8 +29,8 @@ class Entry:
 
     `like` is the policy that a fixed rate is the baseline of, and `ratio` its bytes over that policy's, same seed;
     `share` is of all bytes of dense averaging. `overtakes` is the share of them that was sent when the run was measured
-    to be as good as dense averaging is in the end, for the first time; None if it never was. `moved` is whether rates
-    changed in the last three quarters of the rounds, when a ladder is done.
+    to be as good as dense averaging is in the end, for the first time; None if it never was. `moved` is whether a
+    policy made another training than its baseline, version by version: one that keeps its rate does not.
     """
 
     part: str
@@ -83,8 +83,8 @@ def _part(part: Part, size: Size, run: Run) -> Iterator[tuple[Entry, History]]:
         ours = rest[place * len(seeds) : (place + 1) * len(seeds)]
         density = equal_density(part, size, ours, run)
         baseline = run([grid.fixed(part, size, density, seed) for seed in seeds])
-        for history, base in zip(ours, dense, strict=True):
-            yield _entry(part, history, base, history), history
+        for history, base, other in zip(ours, dense, baseline, strict=True):
+            yield replace(_entry(part, history, base, history), moved=moved(history, other)), history
         for history, base, own in zip(baseline, dense, ours, strict=True):
             yield _entry(part, history, base, own, policy), history
 
@@ -119,11 +119,9 @@ def last_mean(history: History, name: str, until: int | None = None) -> float:
     return mean(row.metrics.get(name, 0.0) for row in measured[-LAST:])
 
 
-def moved(history: History) -> bool:
-    """Whether its rates changed after the first quarter of the rounds."""
-    later = history.rows[len(history.rows) // 4 :]
-    shares = [share for row in later for share in row.density.values()]
-    return max(shares) > (1 + CLOSE) * min(shares)
+def moved(ours: History, baseline: History) -> bool:
+    """Whether two runs have other models: a policy whose rates never move is a fixed rate."""
+    return [row.checksum for row in ours.rows] != [row.checksum for row in baseline.rows]
 
 
 def _rounded(density: float) -> float:
@@ -139,7 +137,7 @@ def _entry(part: Part, history: History, dense: History, equal: History, like: s
         rounds=last.version, steps=part.devices * part.local_steps * last.version,
         bytes_up=last.bytes_up, bytes_down=last.bytes_down, share=total(last) / whole,
         ratio=total(last) / total(equal.rows[-1]), overtakes=total(reached) / whole if reached else None,
-        moved=moved(history), accuracy=last_mean(history, "accuracy"),
+        moved=False, accuracy=last_mean(history, "accuracy"),
         accuracy_then=last_mean(history, "accuracy", dense.rows[-1].version),
         device_accuracy=last_mean(history, "device_accuracy"),
         device_accuracy_worst=last_mean(history, "device_accuracy_worst"),
