@@ -49,7 +49,7 @@ class Link:
 
 NEAR = Link(0, 0)
 FAR = Link(5, 10)
-WITH_BANDWIDTH = (Link(20, 10), Link(5, 1), Link(0, 10))
+WITH_BANDWIDTH = (Link(20, 10), Link(5, 1))
 LATENCY = (Link(5, 0), Link(10, 0), NEAR)
 # From this round trip on, what overlaps is given twice the time.
 LONG = 20
