@@ -11,7 +11,7 @@ from thinwire.server.model import GlobalModel
 SIZE = 30
 LAYOUT = Layout((TensorSpec("w", (SIZE,)),))
 INDEX_K, VALUE_K = np.array([2, 3, 20]), np.array([1.0, -2.0, 0.5], np.float32)
-TAYLOR: dict[str, float | str] = {"taylor": 0.25, "versions": 4}
+TAYLOR: dict[str, float | str] = {"bounded_taylor": 0.25, "versions": 4}
 MODEL: dict[str, float | str] = {"mixing": "model", "versions": 4}
 
 
@@ -47,7 +47,7 @@ def test_the_taylor_term_is_that_of_dc_asgd(base: int) -> None:
 
 @pytest.mark.parametrize("strength", [1e3, 1e30])
 def test_a_large_strength_cancels_or_doubles_and_no_more(strength: float) -> None:
-    lateness = Lateness(LAYOUT, {**TAYLOR, "taylor": strength})
+    lateness = Lateness(LAYOUT, {**TAYLOR, "bounded_taylor": strength})
     weights = published(5, lateness)
     index_K, sent_K = np.arange(SIZE), np.where(np.arange(SIZE) % 2, 1.0, -2.0).astype(np.float32)
     _, value_K = lateness.adjusted(3, index_K, sent_K)
@@ -56,6 +56,15 @@ def test_a_large_strength_cancels_or_doubles_and_no_more(strength: float) -> Non
     # What goes the way that the model has gone since is cancelled, what goes against it is doubled.
     assert np.array_equal(value_K, sent_K * (1 - np.sign(sent_K * moved_K)))
     assert value_K.dtype == np.float32
+
+
+def test_a_journal_that_was_begun_without_the_bounds_has_the_same_sums_again() -> None:
+    lateness = Lateness(LAYOUT, {"taylor": 1e3, "versions": 4})
+    weights = published(5, lateness)
+    index_K, sent_K = np.arange(SIZE), np.where(np.arange(SIZE) % 2, 1.0, -2.0).astype(np.float32)
+    _, value_K = lateness.adjusted(3, index_K, sent_K)
+    assert np.allclose(value_K, sent_K - 1e3 * sent_K**2 * (weights[5] - weights[3]), rtol=1e-4)
+    assert np.abs(value_K).max() > 10
 
 
 def test_a_whole_model_is_mixed_in() -> None:

@@ -2,8 +2,9 @@
 
 import os
 import signal
+import time
 
-from thinwire.common.errors import TaskError
+from thinwire.common.errors import DiskError
 
 
 def own(number: int) -> tuple[int, int]:
@@ -12,7 +13,26 @@ def own(number: int) -> tuple[int, int]:
 
 def odd_ones_fail(number: int) -> int:
     if number % 2:
-        raise TaskError(f"{number} is odd")
+        raise DiskError(f"{number} is odd")
+    return number
+
+
+class OddError(Exception):
+    def __init__(self, one: int, other: int) -> None:
+        super().__init__(f"{one} and {other}")
+
+
+def raise_odd(number: int) -> int:
+    raise OddError(number, 2)
+
+
+def leave(number: int) -> int:
+    raise SystemExit(number)
+
+
+def wait_long(number: int) -> int:
+    print(os.getpid(), flush=True)
+    time.sleep(600)
     return number
 
 

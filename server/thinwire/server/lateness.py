@@ -37,13 +37,15 @@ class _Moved:
 class Lateness:
     """What commits changed, by version, and what that means for deltas on older ones.
 
-    The choice may have "taylor", lambda / (eta K); "mixing", "delta" or "model"; and "versions": so many commits are
-    remembered, and a delta on an older base counts from the oldest of them. With neither term nothing is remembered.
+    The choice may have "bounded_taylor", lambda / (eta K); "mixing", "delta" or "model"; and "versions": so many
+    commits are remembered, and a delta on an older base counts from the oldest of them. With neither term nothing is
+    remembered. "taylor" is the term without its bounds, for the same sums as in journals that were begun with it.
     """
 
     def __init__(self, layout: Layout, choice: Mapping[str, float | str]) -> None:
         self._layout = layout
-        self._taylor = np.float32(choice.get("taylor", 0.0))
+        self._bounded = "bounded_taylor" in choice
+        self._taylor = np.float32(choice.get("bounded_taylor", choice.get("taylor", 0.0)))
         self._whole_models = choice.get("mixing") == "model"
         self._commits: deque[_Moved] = deque(maxlen=max(1, int(choice.get("versions", 1))))
         self._version = 0
@@ -71,6 +73,8 @@ class Lateness:
             whole_P = -moved_P
             whole_P[index_K] += value_K
             return np.arange(whole_P.size), whole_P
+        if not self._bounded:
+            return index_K, value_K - self._taylor * value_K * value_K * moved_P[index_K]
         factor_K = np.clip(np.float32(1.0) - self._taylor * value_K * moved_P[index_K], 0.0, 2.0)
         return index_K, value_K * factor_K
 

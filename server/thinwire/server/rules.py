@@ -52,5 +52,5 @@ class Rules:
                 "tau": self.server_tau,
             }  # fmt: skip
         if self.mixing != "delta" or self.taylor:
-            sums |= {"mixing": self.mixing, "taylor": self.taylor, "versions": max_staleness}
+            sums |= {"mixing": self.mixing, "bounded_taylor": self.taylor, "versions": max_staleness}
         return sums

@@ -7,6 +7,10 @@ standard library hangs on Python 3.11 when its processes reach their `max_tasks_
 from __future__ import annotations
 
 import multiprocessing
+import os
+import signal
+import sys
+import threading
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +19,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Generic, TypeVar
 
 from thinwire.common.errors import ThinwireError
+from thinwire.common.exits import Exit
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -25,7 +30,11 @@ _CONTEXT = multiprocessing.get_context("spawn")
 
 
 class WorkerError(ThinwireError):
-    """A process ended in the middle of its work."""
+    """What another process was asked for failed there, or it ended in the middle of it."""
+
+    def __init__(self, message: str, code: Exit = Exit.TRAINING) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 def spread(
@@ -34,9 +43,9 @@ def spread(
 ) -> Iterator[tuple[int, R]]:  # fmt: skip
     """The place of an item and what `call` gives for it, as each is done; `begun` hears of each that is begun.
 
-    What `call` raises is raised here, and ends it all; but where there is `instead`, it says what stands for the
-    result of an item that failed on purpose or whose process died. `call` is a function of a module, and items and
-    results can be pickled.
+    What `call` raises is a WorkerError here, of the same words and exit code, and ends it all; but where there is
+    `instead`, it says what stands for the result of an item that failed or whose process died. `call` is a function of
+    a module, and items and results can be pickled.
     """
     waiting = deque(enumerate(items))
 
@@ -97,12 +106,13 @@ class Worker(Generic[T, R]):
             well, result = self.pipe.recv()
         except (EOFError, ConnectionResetError):
             self._process.join()
+            code = self._process.exitcode
+            why = " for too little memory, perhaps: try fewer --jobs" if code == -signal.SIGKILL else ""
             raise WorkerError(
-                f"a process that ran a simulation ended with {self._process.exitcode} (-9 is often too little memory);"
-                " run it again with fewer --jobs, it goes on from what is done"
+                f"a process that ran a simulation ended with {code}{why}; run it again, it goes on from what is done"
             ) from None
         if not well:
-            raise result
+            raise WorkerError(*result)
         return result  # type: ignore[no-any-return]
 
     def fresh(self) -> Worker[T, R]:
@@ -120,13 +130,23 @@ class Worker(Generic[T, R]):
 
 
 def _serve(call: Callable[[T], R], pipe: Connection) -> None:
-    # The pipe ends when the one who asks is gone.
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     with suppress(EOFError, KeyboardInterrupt, BrokenPipeError):
         while True:
             item = pipe.recv()
             try:
                 answer = (True, call(item))
-            except Exception as error:  # whatever it is, the one who asked must know
-                error.__notes__ = [traceback.format_exc()]
-                answer = (False, error)  # type: ignore[assignment]
+            except ThinwireError as error:
+                answer = (False, (str(error), error.code))  # type: ignore[assignment]
+            except (Exception, SystemExit) as error:  # whatever it is, the one who asked must know
+                traceback.print_exc(file=sys.stderr)
+                answer = (False, (f"{type(error).__name__}: {error}", Exit.TRAINING))  # type: ignore[assignment]
             pipe.send(answer)
+
+
+def _end_with_parent() -> None:
+    # A run may take hours, and nobody is left to keep what comes of it.
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

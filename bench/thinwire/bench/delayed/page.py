@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
+from math import inf
 from pathlib import Path
 from statistics import median
 
@@ -64,9 +65,9 @@ def _head(size: Size, command: str) -> Iterator[str]:
         f" twice as many of both with overlap where the round trip is {grid.LONG} units.",
         "",
         "Synchronous dense methods (+) learn the same on every link: their rounds are run once without a link, and the"
-        " first four again on each link, where deltas, bytes and accuracies must be the same. Later rounds take as long"
-        " as these, less what their own bytes are fewer. What is dense is packed, too, without loss: about four fifths"
-        " of its four bytes a parameter.",
+        " first four again on each link; their deltas must be the same there, bytes up within 1% and accuracies within"
+        " 0.005. Later rounds take as long as these, less what their own bytes are fewer. What is dense is packed, too,"
+        " without loss: about four fifths of its four bytes a parameter.",
         "",
     )
 
@@ -166,9 +167,11 @@ def _by_link(entries: Sequence[Entry], alpha: str, name: str) -> dict[Link, floa
 
 
 def _median(runs: Sequence[Entry]) -> float | None:
-    """None unless most of the runs got there."""
-    hit = [entry.units for entry in runs if entry.units is not None]
-    return median(hit) if hit and 2 * len(hit) > len(runs) else None
+    """Over all runs, those that did not arrive being later than any; None if that is one of these."""
+    if not runs:
+        return None
+    middle = median(inf if entry.units is None else entry.units for entry in runs)
+    return None if middle == inf else middle
 
 
 def _when(runs: Sequence[Entry]) -> str:

@@ -76,6 +76,8 @@ class Dynamic:
         """Keep its device's loss, energy and direction."""
         account = self._state.accounts.setdefault(seen.device, Account(share=seen.share))
         account.add(seen.share, seen.loss, seen.density)
+        # Of a few values, rounding must not look like a thin link.
+        account.most = seen.density * (1 + 0.5 / max(1, len(seen.index_K)))
         if seen.energy is not None:
             account.weigh(seen.energy, float(np.square(seen.value_K, dtype=np.float64).sum()))
         if self._rules.in_space:
@@ -103,7 +105,7 @@ class Dynamic:
         self._state.down = self._down(self._mean(took_part, sent))
 
     def _falls_short(self, device: str) -> bool:
-        return self._state.accounts[device].sent < NEARLY * self.density_of(device)
+        return self._state.accounts[device].most < NEARLY * self.density_of(device)
 
     def _forget(self, devices: list[str]) -> None:
         for device in devices:

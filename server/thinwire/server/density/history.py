@@ -27,6 +27,7 @@ class Account(msgspec.Struct, kw_only=True):
     share: float
     deltas: int = 0
     sent: float = 1.0  # share of the parameters in the newest
+    most: float = 1.0  # the largest rate that sends as many values as the newest has
     away: int = 0  # windows in which it sent nothing
     told: int = 0  # of these, with a loss
     loss: float = 0.0  # sum over `told`
