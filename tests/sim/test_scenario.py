@@ -126,6 +126,13 @@ def test_a_scenario_can_be_tried_on_a_small_fleet() -> None:
         scaled(whole, 2)
 
 
+@pytest.mark.parametrize("devices", [7, 14, 28, 55, 56])
+def test_a_small_fleet_waits_for_no_device_that_it_does_not_have(devices: int) -> None:
+    text = "[[fleet]]\ndevices = 100\n[aggregation]\nmin_devices = 100\nbuffer = 200\n"
+    aggregation = scaled(read_scenario(text), devices).methods["all"].aggregation
+    assert (aggregation.min_devices, aggregation.buffer) == (devices, 2 * devices)
+
+
 @pytest.mark.parametrize(("params", "problem"), [
     ("spread = 'abc'", 'spread is "abc"; it must be a number, 0 or more'),
     ("condition = 0.5", "condition is 0.5; it must be a number, 1 or more"),
