@@ -33,6 +33,7 @@ def test_json_has_all_devices_however_many() -> None:
         ("watch --scheme dirichlet --alpha 0", "alpha is 0.0"),
         ("watch --scheme iid --alpha 3", "--alpha is for --scheme dirichlet and quantity; this one is iid"),
         ("watch --per-device 3", "--per-device is for --scheme classes; this one is natural"),
+        ("watch --scheme natural --seed 3", "--seed is for --scheme iid, dirichlet, classes and quantity; this one is"),
         ("watch --scheme classes --per-device 9", "per_device is 9; with 7 classes it must be 1 to 7"),
         ("omniglot --scheme classes --per-device 3 --devices 5", "so it must be 49 or more"),
         ("omniglot --devices 161", "there must be 1 to 160"),

@@ -7,7 +7,11 @@ import pytest
 from click.testing import CliRunner
 
 from thinwire.cli.main import main
+from thinwire.common.errors import TaskError
 from thinwire.common.exits import Exit
+from thinwire.common.history import History
+from thinwire.sim import compare
+from thinwire.sim.cell import Cell, Seen, run_cell
 
 SCENARIO = """
 [simulation]
@@ -61,6 +65,30 @@ def test_a_run_that_fails_leaves_the_table_of_the_others_and_an_error(file: Path
     assert [line.split()[:2] for line in result.stdout.splitlines()[1:]] == [["a", "2"]]
     assert "2 of 4 runs failed, the others are kept" in result.stderr
     assert "b, seeds 1, 2: task \"quadratic\" has no parameter 'siz'" in result.stderr
+
+
+@pytest.mark.parametrize(("before", "said"), [
+    ([TaskError("killed")], "interrupted: none of 4 runs is done, 1 failed; the same command begins anew"),
+    ([None, TaskError("killed")], "interrupted: 1 of 4 runs are done and kept in {}, 1 failed; the same command goes"),
+    ([None, None], "interrupted: 2 of 4 runs are done and kept in {}; the same command goes on from there"),
+])  # fmt: skip
+def test_an_interrupted_command_says_what_is_kept_which_a_failed_run_is_not(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: list[Exception | None], said: str
+) -> None:
+    fates = [*before, KeyboardInterrupt()]
+
+    def run(cell: Cell, seen: Seen) -> History:
+        fate = fates.pop(0)
+        if fate is not None:
+            raise fate
+        return run_cell(cell, seen)
+
+    monkeypatch.setattr(compare, "run_cell", run)
+    folder = tmp_path / "out"
+    result = CliRunner().invoke(main, ["simulate", str(file), "--out", str(folder)])
+    assert result.exit_code == Exit.INTERRUPT
+    assert said.format(folder) in result.stderr
+    assert len(list(folder.rglob("*.jsonl"))) == before.count(None)
 
 
 def test_a_folder_that_cannot_be_is_told_before_anything_runs(file: Path, tmp_path: Path) -> None:

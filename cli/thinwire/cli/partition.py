@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 MOST_ROWS = 50
 MOST_CLASSES = 20
 # What each option is for; elsewhere it would be without effect, so it is refused.
-FOR = {"--alpha": ("dirichlet", "quantity"), "--per-device": ("classes",)}
+FOR = {
+    "--alpha": ("dirichlet", "quantity"), "--per-device": ("classes",),
+    "--seed": ("iid", "dirichlet", "classes", "quantity"),
+}  # fmt: skip
 
 
 @click.command()
@@ -30,7 +33,7 @@ FOR = {"--alpha": ("dirichlet", "quantity"), "--per-device": ("classes",)}
 @click.option("--devices", type=click.IntRange(1, 1_000_000), default=10, show_default=True, help="Devices.")
 @click.option("--alpha", type=float, help="Concentration, for dirichlet and quantity; 0.5 by default.")
 @click.option("--per-device", type=click.IntRange(1), help="Classes, for classes; 2 by default.")
-@click.option("--seed", type=click.IntRange(0), help="Seed of the draw; 0 by default.")
+@click.option("--seed", type=click.IntRange(0), help="Seed of the draw, for all but natural; 0 by default.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, with every device.")
 def partition(
     task: str, scheme: str | None, devices: int, alpha: float | None, per_device: int | None, seed: int | None,
@@ -86,9 +89,11 @@ def _sharing(
     from thinwire.tasks.sharing import Sharing
 
     chosen = scheme or own.scheme
-    for option, value in (("--alpha", alpha), ("--per-device", per_device)):
+    for option, value in (("--alpha", alpha), ("--per-device", per_device), ("--seed", seed)):
         if value is not None and chosen not in FOR[option]:
-            raise click.UsageError(f"{option} is for --scheme {' and '.join(FOR[option])}; this one is {chosen}")
+            *others, last = FOR[option]
+            known = f"{', '.join(others)} and {last}" if others else last
+            raise click.UsageError(f"{option} is for --scheme {known}; this one is {chosen}")
     try:
         return Sharing(
             chosen,
@@ -131,7 +136,8 @@ def _show(found: "Heterogeneity", sharing: "Sharing") -> None:
 def _scheme(sharing: "Sharing") -> str:
     of = {"alpha": ("--alpha", sharing.alpha), "per device": ("--per-device", sharing.per_device)}
     with_ = [f"{name} {value:g}" for name, (option, value) in of.items() if sharing.scheme in FOR[option]]
-    return ", ".join([sharing.scheme, *with_, *([] if sharing.scheme == "natural" else [f"seed {sharing.seed}"])])
+    seed = [f"seed {sharing.seed}"] if sharing.scheme in FOR["--seed"] else []
+    return ", ".join([sharing.scheme, *with_, *seed])
 
 
 def _row(record: dict[str, object], with_classes: bool) -> list[str]:

@@ -23,7 +23,8 @@ class Progress:
     """What is told of runs; `say` prints a line for good, `show` one that the next replaces."""
 
     def __init__(self, say: Callable[[str], None], show: Callable[[str], None], cells: int | None = None) -> None:
-        self.done = 0
+        # Those done are kept; of those that failed there is nothing.
+        self.done, self.unable = 0, 0
         self._say, self._show, self._cells = say, show, cells
         self._running: list[str] = []
 
@@ -40,18 +41,19 @@ class Progress:
     def begun(self, cell: "Cell") -> None:
         """A run has begun."""
         self._running.append(_name(cell))
-        self._show(f"{self._place(self.done + 1)} {'; '.join(self._running)}: under way")
+        self._show(f"{self._place(self._ended + 1)} {'; '.join(self._running)}: under way")
 
     def seen(self, cell: "Cell", row: "Row") -> None:
         """A version was measured."""
         self._show(
-            f"{self._place(self.done + 1)} {_name(cell)}: {row.time_s:.0f} s of virtual time, version {row.version}, "
+            f"{self._place(self._ended + 1)} {_name(cell)}: {row.time_s:.0f} s of virtual time, version {row.version}, "
             f"accuracy {row.accuracy or 0.0:.3f}"
         )
 
     def finished(self, cell: "Cell", history: "History") -> None:
         """A run is done, and kept."""
         assert history.end is not None
+        self.done += 1
         last = history.measured[-1].accuracy if history.measured else None
         accuracy = f", accuracy {last:.3f}" if last is not None else ""
         wall = f"{history.end.time_s:.0f} s of virtual time in {history.end.wall_s:.0f} s"
@@ -59,17 +61,21 @@ class Progress:
 
     def failed(self, cell: "Cell", error: ThinwireError) -> None:
         """A run could not be done."""
+        self.unable += 1
         self._over(cell, f"failed: {str(error).splitlines()[0]}")
 
     def _over(self, cell: "Cell", what: str) -> None:
-        self.done += 1
         if _name(cell) in self._running:
             self._running.remove(_name(cell))
-        self._say(f"{self._place(self.done)} {_name(cell)}: {what}")
+        self._say(f"{self._place(self._ended)} {_name(cell)}: {what}")
         if self._running:
-            self._show(f"{self._place(self.done + 1)} {'; '.join(self._running)}: under way")
+            self._show(f"{self._place(self._ended + 1)} {'; '.join(self._running)}: under way")
         else:
             self._show("")
+
+    @property
+    def _ended(self) -> int:
+        return self.done + self.unable
 
     def _place(self, number: int) -> str:
         return f"[{number}/{self._cells}]" if self._cells else f"[{number}]"

@@ -9,7 +9,7 @@ import click
 
 from thinwire.cli import options, tables
 from thinwire.cli.failure import CommandError
-from thinwire.cli.progress import progress
+from thinwire.cli.progress import Progress, progress
 from thinwire.common.exits import Exit
 
 if TYPE_CHECKING:
@@ -105,8 +105,15 @@ def _run(cells: "list[Cell]", folder: Path, jobs: int) -> "list[History]":
         try:
             return run_cells(cells, folder, jobs, told.seen, told.finished, news)
         except KeyboardInterrupt:
-            kept = f"{told.done} of {len(cells)} runs are done, those in {folder} are kept"
-            raise CommandError(f"interrupted: {kept}; the same command goes on from there", Exit.INTERRUPT) from None
+            raise CommandError(_interrupted(told, len(cells), folder), Exit.INTERRUPT) from None
+
+
+def _interrupted(told: Progress, cells: int, folder: Path) -> str:
+    failed = f", {told.unable} failed" if told.unable else ""
+    if not told.done:
+        return f"interrupted: none of {cells} runs is done{failed}; the same command begins anew"
+    done = f"{told.done} of {cells} runs are done and kept in {folder}"
+    return f"interrupted: {done}{failed}; the same command goes on from there"
 
 
 def _scenario(path: Path | None, like: Path | None, sets: tuple[str, ...]) -> "Scenario":
