@@ -10,11 +10,15 @@ from thinwire.sim.settings import read_scenario
 
 
 def run(
-    seed: int = 1, *, scenario: str = "small", devices: int = 3, settings: str = "[density]\nup = 0.1\n"
-) -> History:
+    seed: int = 1, *, scenario: str = "small", devices: int = 3, settings: str = "[density]\nup = 0.1\n",
+    versions: dict[str, str] | None = None, code: str = "", accuracy: float = 0.5,
+) -> History:  # fmt: skip
     fleet = json.dumps([{"until": 60.0}, {"name": "devices", "devices": devices}])
-    header = Header(method="ours", seed=seed, scenario=scenario, settings=settings, fleet=fleet, devices=devices)
-    rows = (Row(time_s=1.0, version=1, bytes_up=1, bytes_down=1, metrics={"accuracy": 0.5}),)
+    header = Header(
+        method="ours", seed=seed, scenario=scenario, settings=settings, fleet=fleet, devices=devices,
+        versions=versions or {}, code=code,
+    )  # fmt: skip
+    rows = (Row(time_s=1.0, version=1, bytes_up=1, bytes_down=1, metrics={"accuracy": accuracy}),)
     return History(header, rows, End(reason="", time_s=1.0))
 
 
@@ -30,6 +34,26 @@ def test_seeds_are_one_group_and_a_copy_counts_once() -> None:
 def test_other_settings_are_another_line_that_says_what_differs() -> None:
     found = labels(run(1), run(2, settings="[density]\nup = 0.3\n"))
     assert found == [("ours (density.up=0.1)", [1]), ("ours (density.up=0.3)", [2])]
+
+
+def test_another_numpy_is_another_line_but_not_another_library_that_does_not_compute() -> None:
+    old, new = {"numpy": "1.26", "zstandard": "0.24"}, {"numpy": "2.4", "zstandard": "0.24"}
+    packs = new | {"zstandard": "0.25"}
+    assert labels(run(1, versions=old), run(1, versions=new), run(2, versions=packs)) == [
+        ("ours (numpy=1.26)", [1]), ("ours (numpy=2.4)", [1, 2]),
+    ]  # fmt: skip
+
+
+def test_other_code_of_a_task_is_another_line() -> None:
+    assert labels(run(1, code="a" * 64), run(1, code="b" * 64)) == [
+        ("ours (code=aaaaaaaaaaaa)", [1]), ("ours (code=bbbbbbbbbbbb)", [1]),
+    ]  # fmt: skip
+
+
+def test_a_seed_that_came_out_otherwise_for_no_known_reason_is_no_further_seed() -> None:
+    assert labels(run(1), run(2), run(1, accuracy=0.6), run(2)) == [
+        ("ours (repeat=1)", [1, 2]), ("ours (repeat=2)", [1]),
+    ]  # fmt: skip
 
 
 def test_another_fleet_is_another_line() -> None:

@@ -22,6 +22,8 @@ from thinwire.common.errors import ThinwireError
 SCHEMA = "thinwire.history/v1"
 # A million versions; a file beyond that is something else.
 MOST_BYTES = 512 << 20
+# Of what `versions` tells: libraries that do not compute decide nothing of a history.
+DECIDING = ("thinwire", "numpy", "torch", "machine")
 
 
 class HistoryError(ThinwireError):
@@ -45,6 +47,7 @@ class Header(msgspec.Struct, tag_field="kind", tag="header", kw_only=True, froze
     fleet: str = ""  # TOML or words
     fingerprint: str = ""  # of everything that decides the rows
     versions: dict[str, str] = {}
+    code: str = ""  # checksum of the module of a task of one's own
     methods: tuple[str, ...] = ()  # of the scenario, in its order, which is that of tables and colours
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from thinwire.common.errors import TaskError
-from thinwire.common.history import Header, History, Row, versions
+from thinwire.common.history import DECIDING, Header, History, Row, versions
 from thinwire.common.settings import CoordinatorSettings
 from thinwire.server.training import link_rules_of, plan_of, rules_of
 from thinwire.sim import scenario as world_of
@@ -24,8 +24,6 @@ from thinwire.sim.settings import Scenario, method_toml
 from thinwire.sim.world import World
 
 Seen = Callable[[Row], None]
-# Libraries that do not compute decide nothing of a history.
-DECIDING = ("thinwire", "numpy", "torch", "machine")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +48,10 @@ class Cell:
     def header(self, parameters: int = 0) -> Header:
         """What its history says of itself; the fingerprint is of all that decides its rows."""
         toml, fleet, used = method_toml(self.settings), self._fleet(), versions()
+        code = code_of(self.settings)
         decisive = [toml, fleet, str(self.seed), *(used.get(name, "") for name in DECIDING)]
         # Only where there is any, so that the fingerprints of all other histories stay as they are.
-        decisive += filter(None, [code_of(self.settings)])
+        decisive += filter(None, [code])
         return Header(
             scenario=self.scenario.name,
             method=self.method,
@@ -66,6 +65,7 @@ class Cell:
             fleet=fleet,
             fingerprint=hashlib.sha256("\0".join(decisive).encode()).hexdigest()[:16],
             versions=used,
+            code=code,
             methods=tuple(self.scenario.methods),
         )
 

@@ -1,6 +1,7 @@
 """Which histories are seeds of one another, and what each such group is called where methods share a name.
 
-Runs belong together when nothing but the seed differs. Pooling any others would call a change of settings noise.
+Runs belong together when nothing but the seed differs. Pooling any others would call a change of settings, of libraries
+or of a task's code noise.
 """
 
 from __future__ import annotations
@@ -9,14 +10,16 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import count
 
-import tomllib
-
-from thinwire.common.history import Header, History
+from thinwire.common.errors import SettingsError
+from thinwire.common.history import DECIDING, Header, History
+from thinwire.common.settings.read import parse
 
 # Sections that decide nothing of what is learned; folders and ports differ from one real run to the next.
 _INDIFFERENT = ("listen", "tls", "logs", "state")
 _MOST_IN_LABEL = 3
+_CODE_DIGITS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +32,23 @@ class Runs:
 
 
 def grouped(histories: Iterable[History]) -> list[Runs]:
-    """The groups in order of appearance, each by seed and without copies; every label is there once."""
+    """The groups in order of appearance, each with a seed once and without copies; every label is there once."""
     groups: dict[tuple[tuple[str, str], ...], list[History]] = {}
     for history in histories:
-        same = groups.setdefault(tuple(_facts(history.header).items()), [])
-        if not any((history.header, history.rows) == (other.header, other.rows) for other in same):
-            same.append(history)
+        _place(history, groups)
     parts = [sorted(part, key=lambda history: history.header.seed) for part in groups.values()]
     return _labelled(parts, [dict(facts) for facts in groups])
+
+
+def _place(history: History, groups: dict[tuple[tuple[str, str], ...], list[History]]) -> None:
+    """To its like; what has the facts and the seed of another, but not its rows, is a repeat and no further seed."""
+    for repeat in count(1):
+        group = groups.setdefault((*_facts(history.header).items(), ("repeat", str(repeat))), [])
+        twin = next((other for other in group if other.header.seed == history.header.seed), None)
+        if twin is None:
+            group.append(history)
+        if twin is None or twin.rows == history.rows:
+            return
 
 
 def _labelled(parts: Sequence[Sequence[History]], facts: Sequence[Mapping[str, str]]) -> list[Runs]:
@@ -70,14 +82,17 @@ def _differing(namesakes: Sequence[Mapping[str, str]]) -> list[str]:
 def _facts(header: Header) -> dict[str, str]:
     """All that decides what is learned, but for the seed."""
     facts = {"method": header.method, "scenario": header.scenario, "source": header.source, "task": header.task}
+    facts |= {name: header.versions[name] for name in DECIDING if name in header.versions}
+    if header.code:
+        facts["code"] = header.code[:_CODE_DIGITS]
     return facts | _settings(header.settings) | _fleet(header.fleet)
 
 
 @lru_cache(maxsize=1000)
 def _settings(text: str) -> dict[str, str]:
     try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
+        table = parse(text)
+    except SettingsError:
         return {"settings": text}
     flat = dict(_flat({name: section for name, section in table.items() if name not in _INDIFFERENT}))
     # The run's own seed stands in its place.
