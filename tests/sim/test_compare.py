@@ -160,6 +160,47 @@ def test_a_task_of_ones_own_is_run_again_when_its_code_has_changed(
     assert prints[0] != prints[1]
 
 
+OWN = """
+import torch
+from thinwire.tasks import Task
+
+class Mine(Task):
+    def model(self):
+        return torch.nn.Linear(2, 1)
+    def examples(self, device):
+        return 8
+    def batches(self, device):
+        while True:
+            yield torch.ones(8, 2)
+    def loss(self, model, batch):
+        return model(batch).square().mean()
+    def evaluate(self, model):
+        return {"accuracy": 0.5}
+"""
+
+
+def test_a_task_that_is_edited_meanwhile_labels_no_run_of_its_old_code_with_the_new(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process loads a module once, so the first run goes on with the old code, and the second would, too."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    module = tmp_path / "my_edited_task.py"
+    module.write_text(OWN)
+    text = BOWL.replace('id = "quadratic"', 'id = "mine"').replace("{ size = 30 }", "{}")
+    cells = cells_of(read_scenario(text + '[tasks]\nmine = "my_edited_task:Mine"\n'), ("ours",))
+    old = cells[0].header().fingerprint
+
+    def edit(cell: Cell, row: Row) -> None:
+        module.write_text(OWN.replace("0.5", "0.75"))
+
+    with pytest.raises(CellsFailedError, match="seed 2: task 'my_edited_task:Mine': the file of its") as caught:
+        run_cells(cells, tmp_path / "out", seen=edit)
+    (kept,) = caught.value.histories
+    assert (kept.header.seed, kept.header.fingerprint, kept.rows[-1].accuracy) == (1, old, 0.5)
+    # The edited task is another one: what the old code did is run again.
+    assert cells[0].header().fingerprint != old
+
+
 def test_the_code_of_a_task_that_comes_along_is_in_no_fingerprint() -> None:
     """Else no history that was ever stored would be found again."""
     assert code_of(bowl().methods["ours"]) == ""

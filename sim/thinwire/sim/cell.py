@@ -18,7 +18,7 @@ from thinwire.sim import scenario as world_of
 from thinwire.sim.ending import end_of, nothing
 from thinwire.sim.fleet import fleet_of
 from thinwire.sim.lessons import lesson_of
-from thinwire.sim.own_code import code_of
+from thinwire.sim.own_code import code_of, loaded_code_of
 from thinwire.sim.record import Recorder
 from thinwire.sim.settings import Scenario, method_toml
 from thinwire.sim.world import World
@@ -45,10 +45,13 @@ class Cell:
         """The name of its history, below the folder of the results."""
         return f"{self.under}{'/' if self.under else ''}{self.method}/seed-{self.seed}.jsonl"
 
-    def header(self, parameters: int = 0) -> Header:
-        """What its history says of itself; the fingerprint is of all that decides its rows."""
+    def header(self, parameters: int = 0, code: str | None = None) -> Header:
+        """What its history says of itself; the fingerprint is of all that decides its rows.
+
+        `code` is the checksum of the code that was run for it, of what would be run now where it is not given.
+        """
         toml, fleet, used = method_toml(self.settings), self._fleet(), versions()
-        code = code_of(self.settings)
+        code = code_of(self.settings) if code is None else code
         decisive = [toml, fleet, str(self.seed), *(used.get(name, "") for name in DECIDING)]
         # Only where there is any, so that the fingerprints of all other histories stay as they are.
         decisive += filter(None, [code])
@@ -79,13 +82,14 @@ class Cell:
 def run_cell(cell: Cell, seen: Seen = lambda row: None) -> History:
     """Run it from the first dial to its end; `seen` hears of each measured row."""
     began = time.perf_counter()
+    code = loaded_code_of(cell.settings)
     world, recorder = build(cell, seen)
     until = cell.scenario.simulation.until
     world.run(until)
     if not recorder.rows:
         raise TaskError(nothing(world, until))
     end = msgspec.structs.replace(end_of(world, recorder, until), wall_s=time.perf_counter() - began)
-    return History(cell.header(world.coordinator.core.model.layout.size), tuple(recorder.rows), end)
+    return History(cell.header(world.coordinator.core.model.layout.size, code), tuple(recorder.rows), end)
 
 
 def build(cell: Cell, seen: Seen = lambda row: None) -> tuple[World, Recorder]:

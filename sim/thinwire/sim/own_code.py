@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 import traceback
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
@@ -11,6 +12,10 @@ from types import TracebackType
 
 from thinwire.common.errors import TaskError, ThinwireError
 from thinwire.common.settings import CoordinatorSettings
+from thinwire.tasks.registry import task_class
+
+# Checksums of modules as this process has loaded them: it does so once, whatever becomes of their files meanwhile.
+_LOADED: dict[str, str] = {}
 
 
 def code_of(settings: CoordinatorSettings) -> str:
@@ -25,6 +30,31 @@ def code_of(settings: CoordinatorSettings) -> str:
     if spec is None or spec.origin is None or not Path(spec.origin).is_file():
         return ""
     return hashlib.sha256(Path(spec.origin).read_bytes()).hexdigest()
+
+
+def loaded_code_of(settings: CoordinatorSettings) -> str:
+    """The checksum of that module as this process runs it, which it loads unless it has; "" as above.
+
+    Raise TaskError when the file has changed since: what is run would be the old code.
+    """
+    path = settings.tasks.get(settings.task.id, "")
+    before, module = code_of(settings), path.partition(":")[0]
+    if before and module not in _LOADED:
+        try:
+            with Blame(path, module, "its module"):
+                task_class(path)
+        finally:
+            # Also when it has no such class; but one that failed is loaded anew next time.
+            if module in sys.modules:
+                _LOADED[module] = before
+    loaded = _LOADED.get(module, "")
+    # Read again, for it may have changed while it was loaded.
+    if loaded != code_of(settings):
+        raise TaskError(
+            f"task {path!r}: the file of its module has changed since it was loaded, and the old code would be run;"
+            " run it again, it goes on from what is done with the new one"
+        )
+    return loaded
 
 
 class Blame:
