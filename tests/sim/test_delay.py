@@ -185,3 +185,17 @@ def test_with_overlap_the_time_to_a_target_is_flat_in_the_round_trip_and_without
     for rtt_s in (20.0, 60.0):
         assert arrival_s(overlap=False, rtt_s=rtt_s)[0] == pytest.approx(near_s + rounds * rtt_s, abs=2 * rtt_s)
         assert arrival_s(overlap=True, rtt_s=rtt_s)[0] < near_s + 2 * rtt_s
+
+
+def test_who_waits_for_outcomes_goes_on_though_its_delta_is_in_no_commit_that_it_has_seen() -> None:
+    """Ten devices, three deltas a commit, one delta under way each: it gets commits only after its next delta."""
+    scenario = Scenario(
+        learner=lambda number: Quadratic(np.ones(8), np.ones(8)),
+        rules=Rules(policy=Buffered(3, window=1), min_devices=10, evaluate=False),
+        plan=Plan(
+            local_steps=10, density=1.0, overlap=False, learning_rate=0.01, window=1, waits_for="outcome",
+            rebase="at-cut",
+        ),
+        devices=10 * (Device(step_s=0.1),),
+    )  # fmt: skip
+    assert World(scenario).run(until=30.0).version > 90

@@ -117,7 +117,7 @@ class Course:
         if self.plan.taylor:
             # A commit that is here counts as on time: with it, a delay of a whole round is still undone exactly.
             self.drain()
-        if len(self.replica.pending) < self.plan.window:
+        if self._room:
             self._cut()
         # Also with a full window: only these commits can make room in it.
         self._catch_up()
@@ -182,6 +182,13 @@ class Course:
     def _omega(self) -> float:
         # What is mixed is the model as it is, own work in full.
         return 1.0 if self.plan.merge == "mix" else self.plan.omega * self.plan.server_gain
+
+    @property
+    def _room(self) -> bool:
+        """Whether one more delta may be under way."""
+        # Who waits for outcomes is sent commits after its next delta, so to wait for them with it would be for ever.
+        by_outcome = self.plan.waits_for == "outcome"
+        return len(self._unanswered if by_outcome else self.replica.pending) < self.plan.window
 
     @property
     def _held(self) -> bool:
