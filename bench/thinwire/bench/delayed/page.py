@@ -25,7 +25,7 @@ def write(entries: Sequence[Entry], size: Size, folder: Path, command: str) -> N
 
     folder.mkdir(parents=True, exist_ok=True)
     series = {
-        name: [(link.round_trip, at[link]) for link in grid.LATENCY if link in at]
+        name: [(link.round_trip, at[link]) for link in sorted(grid.LATENCY) if link in at]
         for name in _methods(entries)
         if (at := _by_link(entries, grid.WORST, name))
     }
