@@ -26,6 +26,10 @@ from thinwire.sim.world import World
 Seen = Callable[[Row], None]
 
 
+# Raised whenever the same settings give other rows than before: what was stored until then is run again.
+ROWS = "2"
+
+
 @dataclass(frozen=True, slots=True)
 class Cell:
     """One method and one seed of a scenario; `under` is a folder of its own where several scenarios share one."""
@@ -52,9 +56,7 @@ class Cell:
         """
         toml, fleet, used = method_toml(self.settings), self._fleet(), versions()
         code = code_of(self.settings) if code is None else code
-        decisive = [toml, fleet, str(self.seed), *(used.get(name, "") for name in DECIDING)]
-        # Only where there is any, so that the fingerprints of all other histories stay as they are.
-        decisive += filter(None, [code])
+        decisive = [ROWS, toml, fleet, str(self.seed), *(used.get(name, "") for name in DECIDING), code]
         return Header(
             scenario=self.scenario.name,
             method=self.method,
