@@ -151,7 +151,7 @@ class Asked:
 FULL = Size(
     reference_rounds=120, most_rounds=200, most_units=250, test_examples=2000, references=(1, 2, 3), seeds=(1, 2, 3)
 )
-QUICK = Size(reference_rounds=40, most_rounds=60, most_units=120, test_examples=2000, references=(1,), seeds=(1,))
+QUICK = Size(reference_rounds=40, most_rounds=120, most_units=130, test_examples=2000, references=(1,), seeds=(1,))
 
 
 def reference_seeds(size: Size, alpha: str) -> tuple[int, ...]:
