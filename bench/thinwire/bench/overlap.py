@@ -41,6 +41,7 @@ class Size:
     """How much is measured."""
 
     seeds: int = 3
+    accuracy_seeds: int = 6  # times to an accuracy differ more
     step_s: float = 0.05
     devices: int = 4  # of "hidden": few, for two cores must stay idle for the most part, or steps outlast their padding
     commits: int = 60
@@ -50,7 +51,7 @@ class Size:
     target: float = 0.8
 
 
-QUICK = Size(seeds=1, commits=30, waiting_commits=5)
+QUICK = Size(seeds=1, accuracy_seeds=1, commits=30, waiting_commits=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,7 @@ def _hidden(size: Size) -> Iterable[Plan]:
 
 
 def _accuracy(size: Size) -> Iterable[Plan]:
-    for seed in range(1, size.seeds + 1):
+    for seed in range(1, size.accuracy_seeds + 1):
         for rtt_s in (0.0, size.rtt_s):
             yield Plan(
                 what="accuracy", link=LinkProfile(rtt_s, RATE_BPS), seed=seed, devices=size.people,
