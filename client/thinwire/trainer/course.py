@@ -29,6 +29,7 @@ from thinwire.common.statistics import pack_statistics, unpack_statistics
 from thinwire.common.values import Plan
 from thinwire.trainer.corrections import corrections_of
 from thinwire.trainer.replica import Replica
+from thinwire.trainer.window import Window
 
 # Commits that may wait for a cut; more come only to a device far slower than its fleet, which must not hoard them.
 MOST_DEFERRED = 256
@@ -85,8 +86,7 @@ class Course:
         self._finish_at: int | None = None
         self._final_checksum: int | None = None
         self._deferred: deque[tuple[frames.CommitFrame, bytes]] = deque()
-        self._unanswered: set[int] = set()  # own deltas without an outcome, and the version to have once they have one
-        self._awaited = 0
+        self._window = Window()
         layout = learner.layout
         say(
             frames.Ready(
@@ -103,7 +103,9 @@ class Course:
     @property
     def may_train(self) -> bool:
         """Whether a step is due now."""
-        return self.under_way and (self.plan.overlap or not self._held)
+        if not self.under_way:
+            return False
+        return self.plan.overlap or not self._window.holds(self.plan, len(self.replica.pending), self.replica.version)
 
     def step(self) -> None:
         """Take one local step, and cut a delta when it is time."""
@@ -117,7 +119,7 @@ class Course:
         if self.plan.taylor:
             # A commit that is here counts as on time: with it, a delay of a whole round is still undone exactly.
             self.drain()
-        if self._room:
+        if self._window.has_room(self.plan, len(self.replica.pending)):
             self._cut()
         # Also with a full window: only these commits can make room in it.
         self._catch_up()
@@ -140,11 +142,10 @@ class Course:
                 if not self._defers:
                     self._catch_up()
             case frames.Rejection():
-                self._unanswered.discard(frame.seq)
+                self._window.reject(frame.seq)
                 self.replica.reject(frame.seq, refund=frame.refund)
             case frames.Accepted():
-                self._unanswered.discard(frame.seq)
-                self._awaited = max(self._awaited, frame.version)
+                self._window.accept(frame.seq, frame.version)
             case frames.Replan():
                 self._replan(plan_of(frame.plan))
             case frames.Conclude():
@@ -182,20 +183,6 @@ class Course:
     def _omega(self) -> float:
         # What is mixed is the model as it is, own work in full.
         return 1.0 if self.plan.merge == "mix" else self.plan.omega * self.plan.server_gain
-
-    @property
-    def _room(self) -> bool:
-        """Whether one more delta may be under way."""
-        # Who waits for outcomes is sent commits after its next delta, so to wait for them with it would be for ever.
-        by_outcome = self.plan.waits_for == "outcome"
-        return len(self._unanswered if by_outcome else self.replica.pending) < self.plan.window
-
-    @property
-    def _held(self) -> bool:
-        """Whether a plan without overlap waits for a delta that is under way."""
-        if self.plan.waits_for == "outcome":
-            return bool(self._unanswered) or self.replica.version < self._awaited
-        return bool(self.replica.pending)
 
     @property
     def _defers(self) -> bool:
@@ -240,16 +227,13 @@ class Course:
             return
         self._deferred.clear()
         self.replica.rebase_on(snapshot.weights_P, snapshot.version, frame.through)
-        self._answer(frame.through)
+        self._window.include(frame.through)
         self.learner.write_buffers(snapshot.buffers_B)
         self._say(frames.Applied(version=snapshot.version), b"")
 
     def _catch_up(self) -> None:
         while self._deferred:
             self._take_commit(*self._deferred.popleft())
-
-    def _answer(self, through: int) -> None:
-        self._unanswered = {seq for seq in self._unanswered if seq > through}
 
     def _take_commit(self, frame: frames.CommitFrame, body: bytes) -> None:
         if not self.replica.based:
@@ -265,7 +249,7 @@ class Course:
         except (CodecError, ValueError) as error:
             self.lose_base(frame.version, str(error))
             return
-        self._answer(frame.through)
+        self._window.include(frame.through)
         self._say(frames.Applied(version=frame.version), b"")
 
     # -- deltas ------------------------------------------------------------------------------------------------
@@ -285,7 +269,7 @@ class Course:
         blob = pack(Packet(layout.hash, cut.base, layout.size, cut.index_K, cut.quantised, seed=cut.seed))
         statistics = pack_statistics(self.learner.read_buffers(), self.learner.buffer_layout, cut.base)
         self.cuts += 1
-        self._unanswered.add(cut.seq)
+        self._window.seal(cut.seq)
         sealed = frames.SealedFrame(
             seq=cut.seq,
             buffer_bytes=len(statistics),
