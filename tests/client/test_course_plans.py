@@ -97,17 +97,6 @@ def test_a_plan_of_a_newer_coordinator_is_refused_in_words(name: str) -> None:
         replanned(heard, **{name: "sideways"})
 
 
-def test_a_new_rate_leaves_a_corrections_memory_alone() -> None:
-    heard = story(drift=0.5)
-    corrections = heard.course.replica.corrections
-    replanned(heard, density=0.5, window=1, omega=1.0, local_steps=3)
-    assert heard.course.replica.corrections is corrections
-    replanned(heard, drift=0.25)
-    assert heard.course.replica.corrections is not corrections
-    replanned(heard, drift=0.0)
-    assert heard.course.replica.corrections == ()
-
-
 def test_factor_masking_clears_momentum_where_the_delta_is() -> None:
     heard = story(mask_momentum=True, density=0.5)
     heard.steps(3)

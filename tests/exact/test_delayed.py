@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from thinwire.common.codec import ValueCode
 from thinwire.common.codec.mask import drawn, seed_of
 from thinwire.common.values import Plan
-from thinwire.trainer import course
+from thinwire.trainer import regime
 from thinwire.trainer.corrections import Correction, Taylor, Trained
 from thinwire.trainer.replica import Replica
 
@@ -68,7 +68,7 @@ def test_c7_the_exact_taylor_term_gives_the_run_without_delay(
     many = plan(local_steps=local_steps, density=density, residual=residual, taylor=1.0)
     prompt = model(played(replace(many, taylor=0.0, overlap=False), rules(3)))
     plain = model(played(replace(many, taylor=0.0), rules(3), late(delay)))
-    monkeypatch.setattr(course, "corrections_of", exact_of)
+    monkeypatch.setattr(regime, "corrections_of", exact_of)
     corrected = model(played(many, rules(3), late(delay)))
     assert not np.array_equal(plain, prompt), "without the term, delay shows"
     assert same(corrected, prompt.astype(np.float64))

@@ -27,17 +27,12 @@ from thinwire.common.layout import Layout
 from thinwire.common.snapshot import unpack_snapshot
 from thinwire.common.statistics import pack_statistics, unpack_statistics
 from thinwire.common.values import Plan
-from thinwire.trainer.corrections import corrections_of
+from thinwire.trainer.regime import Regime, omega_of
 from thinwire.trainer.replica import Replica
 from thinwire.trainer.window import Window
 
 # Commits that may wait for a cut; more come only to a device far slower than its fleet, which must not hoard them.
 MOST_DEFERRED = 256
-
-KNOWN_WORDS = {
-    "residual": ("keep", "private"), "merge": ("mix",), "selection": ("mask",), "waits_for": ("outcome",),
-    "rebase": ("at-cut",),
-}  # fmt: skip
 
 Vector = NDArray[np.float32]
 Say = Callable[[frames.FromTrainer, bytes], None]
@@ -75,8 +70,9 @@ class Course:
         unpack: Callable[[bytes, Limits], Unpacked] = unpack,
     ) -> None:  # fmt: skip
         self.learner, self.plan, self._say, self._unpack = learner, plan, say, unpack
-        self.replica = Replica(learner.weights_P, self._omega, next_seq)
-        self._prepare(plan)
+        self.replica = Replica(learner.weights_P, omega_of(plan), next_seq)
+        self._regime = Regime(learner, self.replica)
+        self._regime.follow(plan)
         self.steps = self.cuts = 0
         self.compute_s = self.wait_s = 0.0
         self.waiting = True
@@ -180,11 +176,6 @@ class Course:
         self._say(frames.Desync(version=version, reason=reason), b"")
 
     @property
-    def _omega(self) -> float:
-        # What is mixed is the model as it is, own work in full.
-        return 1.0 if self.plan.merge == "mix" else self.plan.omega * self.plan.server_gain
-
-    @property
     def _defers(self) -> bool:
         mid_round = 0 < self._steps_in_cut < self.plan.local_steps and len(self._deferred) <= MOST_DEFERRED
         return self.plan.rebase == "at-cut" and mid_round and self._finish_at is None
@@ -196,20 +187,11 @@ class Course:
         return Limits(self.learner.layout.hash, size, size, max_bytes=8 * size + 4096)
 
     def _replan(self, plan: Plan) -> None:
-        before, self.plan = self.plan, plan
-        self.replica.omega = self._omega
+        self.plan = plan
+        self.replica.omega = omega_of(plan)
+        # Commits that waited came to work that was done with the corrections so far.
         self._catch_up()
-        self._prepare(plan, before)
-
-    def _prepare(self, plan: Plan, before: Plan | None = None) -> None:
-        _demand_known(plan)
-        # What has a memory is made anew only if it changes.
-        if before is None or _optimizer_of(plan) != _optimizer_of(before):
-            self.learner.prepare(plan)
-        if before is None or _corrections_of(plan) != _corrections_of(before):
-            self.replica.corrections = corrections_of(plan, self.learner)
-        self.replica.residual = plan.residual
-        self.replica.mask_secret = plan.mask_seed if plan.selection == "mask" else None
+        self._regime.follow(plan)
 
     def _conclude(self) -> None:
         done = self._finish_at is not None and self.replica.version == self._finish_at
@@ -297,22 +279,3 @@ def plan_of(fields: dict[str, object]) -> Plan:
 def _told(figure: float) -> float:
     # Frames have no word for infinity or for what is no number; a figure must not end the trainer.
     return figure if math.isfinite(figure) else 0.0
-
-
-def _optimizer_of(plan: Plan) -> tuple[object, ...]:
-    return plan.optimizer, plan.learning_rate, plan.momentum
-
-
-def _corrections_of(plan: Plan) -> tuple[object, ...]:
-    strengths = plan.taylor, plan.drift, plan.drift_memory, plan.mix, plan.proximal
-    return *strengths, plan.merge, plan.mask_momentum, plan.learning_rate, bool(plan.drift) and plan.local_steps
-
-
-def _demand_known(plan: Plan) -> None:
-    for name, known in KNOWN_WORDS.items():
-        word = getattr(plan, name)
-        if word and word not in known:
-            raise TaskError(
-                f"the coordinator's plan has {name} {word!r}; this trainer knows only {', '.join(known)}: "
-                "install the coordinator's version of thinwire on this device"
-            )
