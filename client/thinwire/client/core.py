@@ -11,7 +11,6 @@ coordinator holds them. What must survive is `custody`'s: a delta is sent when i
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 
 from thinwire.client import telling
 from thinwire.client.custody import Custody
@@ -98,7 +97,6 @@ class AgentCore:
         self._leave_when_finished = leave_when_finished
         self._report_at: float | None = None
         self._leave_at: float | None = None
-        self._welcome: Welcome | None = None
 
     @property
     def outbox(self) -> Outbox:
@@ -158,9 +156,7 @@ class AgentCore:
                 return self._tick(now)
 
     def _tick(self, now: float) -> list[Effect]:
-        effects = self._dialling.tick(now) + self.custody.tick(now)
-        if self.seat.restart_at is not None and now >= self.seat.restart_at:
-            effects += self._start_trainer()
+        effects = self._dialling.tick(now) + self.custody.tick(now) + self.seat.tick(now, self.outbox.next_seq)
         if self._report_at is not None and now >= self._report_at:
             self._report_at = None
             effects += self._report(now)
@@ -196,9 +192,9 @@ class AgentCore:
                 return self._take_commit(message, now)
             case Outcome():
                 self._dialling.of_use()
-                return self._settle(message, now)
+                return self.upload.settle(message, now)
             case Plan():
-                return self._take_plan(message)
+                return self.seat.replan(message)
             case Finish():
                 return self._take_finish(message)
             case Refusal():
@@ -227,7 +223,6 @@ class AgentCore:
     def _begin(self, welcome: Welcome) -> list[Effect]:
         another, before = self.custody.lineage != b"", self.custody.abandoned
         effects = self.custody.begin(welcome)
-        self._welcome = welcome
         self.download.begin()
         if another:
             abandoned = self.custody.abandoned - before
@@ -236,26 +231,18 @@ class AgentCore:
                 StopTrainer(),
                 *effects,
             ]
-        return effects + self._start_trainer()
+        return effects + self.seat.start(welcome, self.outbox.next_seq)
 
     def _go_on(self, welcome: Welcome, now: float) -> list[Effect]:
-        effects = self._take_plan(welcome.plan)
+        effects = self.seat.replan(welcome.plan)
         for outcome in welcome.outcomes:
-            effects += self._settle(outcome, now)
-        if self._welcome is None:
+            effects += self.upload.settle(outcome, now)
+        if not self.seat.has_task:
             # The first stream of this agent, in the training of the one before it.
-            self._welcome = welcome
-            effects += self._start_trainer()
+            effects += self.seat.start(welcome, self.outbox.next_seq)
         elif self.seat.ready is not None:
             effects += self.download.subscribe()
         return effects + self.upload.resume(welcome.staged, now)
-
-    def _take_plan(self, plan: Plan) -> list[Effect]:
-        if self._welcome is None or plan == self._welcome.plan:
-            return []
-        # A trainer that is started later gets it from here.
-        self._welcome = replace(self._welcome, plan=plan)
-        return [Tell(frames.Replan(plan=telling.plan_fields(plan)))]
 
     def _take_finish(self, finish: Finish) -> list[Effect]:
         self.download.finish_at = finish.version
@@ -277,15 +264,7 @@ class AgentCore:
             effects += self._report_soon(now)
         return effects
 
-    def _settle(self, outcome: Outcome, now: float) -> list[Effect]:
-        waited_for = self._welcome is not None and self._welcome.plan.waits_for == "outcome"
-        return self.upload.settle(outcome, now, waited_for=waited_for)
-
     # -- the trainer -------------------------------------------------------------------------------------------
-
-    def _start_trainer(self) -> list[Effect]:
-        assert self._welcome is not None
-        return self.seat.start(self._welcome, self.outbox.next_seq)
 
     def _listen(self, event: TrainerSaid, now: float) -> list[Effect]:
         if self.seat.ready is None and not isinstance(event.frame, frames.Ready | frames.Failed):
@@ -317,10 +296,8 @@ class AgentCore:
                 return [Quit(Exit.TRAINING, event.frame.message)]
 
     def _trainer_ready(self, ready: frames.Ready, now: float) -> list[Effect]:
-        assert self._welcome is not None
-        if ready.layout_hash != self._welcome.layout_hash.hex():
-            return [Quit(Exit.TRAINING, telling.other_model(self._welcome, ready))]
-        self.seat.ready = ready
+        if unfit := self.seat.take(ready):
+            return unfit
         self.custody.schedule.begin(ready, now)
         # From here on the trainer carries what the outbox holds, and hears of every change.
         effects: list[Effect] = [Recover(), *(telling.tell_pending(delta) for delta in self.outbox.pending())]

@@ -48,13 +48,13 @@ class Upload:
             effects += self._send(delta, 0, now)
         return effects
 
-    def settle(self, outcome: Outcome, now: float, *, waited_for: bool) -> list[Effect]:
-        """The coordinator has decided; `waited_for` when the trainer trains no further before it knows."""
+    def settle(self, outcome: Outcome, now: float) -> list[Effect]:
+        """The coordinator has decided."""
         self.goodput.settled(outcome.seq, now)
         effects = self._custody.settle(outcome)
         if outcome.verdict is Verdict.ACCEPTED:
             accepted = frames.Accepted(seq=outcome.seq, version=outcome.version)
-            return effects + ([Tell(accepted)] if waited_for else [])
+            return effects + ([Tell(accepted)] if self._seat.waits_for_outcomes else [])
         if not effects:
             return []
         effects.append(Note("warning", f"delta {outcome.seq} rejected ({outcome.reason.name}): {outcome.message}"))
