@@ -15,9 +15,9 @@ from thinwire.sim.disk import SimFolder
 from thinwire.sim.mortal import Agent, TokenTrainer
 from thinwire.sim.papers import Copy, Papers
 from thinwire.sim.scenario import Device as Description
-from thinwire.sim.stream import TroubledLine
 from thinwire.sim.tokens import Count, TokenLearner
 from thinwire.sim.trainer import Trainer
+from thinwire.sim.trouble import TroubledLine
 from thinwire.sim.witness import unsealed
 from thinwire.trainer.replica import Replica
 

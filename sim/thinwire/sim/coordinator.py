@@ -14,7 +14,7 @@ from thinwire.server.plans import Plans
 from thinwire.server.recorder import Recorder
 from thinwire.server.staging import Staging, StagingError
 from thinwire.sim.agenda import Agenda, Alarm
-from thinwire.sim.line import Call
+from thinwire.sim.call import Call
 from thinwire.sim.scenario import Evaluation
 
 Decided = Callable[[events.Event, list[effects.Effect]], None]

@@ -13,10 +13,10 @@ from thinwire.server.model import Commit
 from thinwire.server.recorder import Recorder
 from thinwire.server.staging import Staging
 from thinwire.sim.book import ViolationError
+from thinwire.sim.call import Call
 from thinwire.sim.clock import Clock
 from thinwire.sim.disk import SimFolder
 from thinwire.sim.durable import Process
-from thinwire.sim.stream import Stream
 from thinwire.sim.witness import Witness
 
 if TYPE_CHECKING:
@@ -77,12 +77,12 @@ class CoordinatorHost:
         """Whether anybody listens."""
         return self.process is not None
 
-    def heard(self, call: Stream, word: FromDevice) -> None:
+    def heard(self, call: Call, word: FromDevice) -> None:
         """A word came in."""
         if self.process is not None:
             self.process.heard(call, word)
 
-    def closed(self, call: Stream) -> None:
+    def closed(self, call: Call) -> None:
         """A stream is gone."""
         if self.process is not None:
             self.process.closed(call)

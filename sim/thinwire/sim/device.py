@@ -16,7 +16,8 @@ from thinwire.common.errors import DiskError, SyncError
 from thinwire.common.exits import Exit
 from thinwire.common.values import FromCoordinator, Report
 from thinwire.sim.agenda import Agenda, Alarm
-from thinwire.sim.line import Call, CoordinatorEnd, Line
+from thinwire.sim.call import Call, CoordinatorEnd
+from thinwire.sim.line import Line
 from thinwire.sim.scenario import Device as Description
 from thinwire.sim.trainer import Trainer
 from thinwire.trainer.course import Learner, plan_of

@@ -21,8 +21,8 @@ from thinwire.server.model import Commit
 from thinwire.server.recorder import Checkpoint, Decided, Recorder
 from thinwire.server.staging import Staging, StagingError
 from thinwire.sim.agenda import Agenda, Alarm
+from thinwire.sim.call import Call
 from thinwire.sim.clock import Clock
-from thinwire.sim.stream import Stream
 
 Reach = Callable[[str], None]
 # How often a full disk is looked at again.
@@ -34,7 +34,7 @@ class Session:
     """One device's stream."""
 
     feed: Feed
-    call: Stream
+    call: Call
 
 
 @dataclass(slots=True)
@@ -96,7 +96,7 @@ class Process:
 
     # -- the ends of streams -----------------------------------------------------------------------------------
 
-    def heard(self, call: Stream, word: FromDevice) -> None:
+    def heard(self, call: Call, word: FromDevice) -> None:
         """A device's word came in."""
         session = next((s for s in self.sessions.values() if s.call is call), None)
         if isinstance(word, values.Hello):
@@ -104,7 +104,7 @@ class Process:
         elif session is not None:
             self._hear(session, word)
 
-    def closed(self, call: Stream) -> None:
+    def closed(self, call: Call) -> None:
         """A stream is gone; one that was fenced has left no session here."""
         for device, session in list(self.sessions.items()):
             if session.call is call:
@@ -113,7 +113,7 @@ class Process:
 
     # -- hearing -----------------------------------------------------------------------------------------------
 
-    def _greet(self, call: Stream, hello: values.Hello) -> None:
+    def _greet(self, call: Call, hello: values.Hello) -> None:
         if self.recorder.full:
             self._refuse(call, RefusalReason.DISK_FULL, "the disk is full")
             return
@@ -125,7 +125,7 @@ class Process:
 
         found += self.submit(reception.greeted(hello, self.welcome.lineage), then)
 
-    def _answer(self, call: Stream, hello: values.Hello, recognised: effects.Effect) -> None:
+    def _answer(self, call: Call, hello: values.Hello, recognised: effects.Effect) -> None:
         self._fence(hello.device)
         if isinstance(recognised, effects.Refused):
             self.submit(events.Left(hello.device))
@@ -185,7 +185,7 @@ class Process:
         self.sessions.pop(session.feed.device, None)
         self.submit(events.Left(session.feed.device))
 
-    def _refuse(self, call: Stream, reason: RefusalReason, message: str) -> None:
+    def _refuse(self, call: Call, reason: RefusalReason, message: str) -> None:
         self._reach("coordinator.say.Refusal")
         call.say_down(values.Refusal(reason, message, retry_after_s=1.0))
         call.refuse()

@@ -9,8 +9,8 @@ from thinwire.client import events as agent_events
 from thinwire.common import frames, values
 from thinwire.common.errors import DiskError, SyncError
 from thinwire.common.values import FromCoordinator
+from thinwire.sim.call import Call
 from thinwire.sim.device import Device
-from thinwire.sim.stream import Stream
 from thinwire.sim.tokens import Purse, TokenLearner
 from thinwire.sim.trainer import Trainer
 from thinwire.trainer.replica import Replica
@@ -66,11 +66,11 @@ class Agent(Device):
     def _deadline(self) -> float | None:
         return self.host.clock.on_agenda(super()._deadline())
 
-    def heard(self, call: Stream, word: FromCoordinator) -> None:  # type: ignore[override]
+    def heard(self, call: Call, word: FromCoordinator) -> None:
         """See Device."""
         self.host.reach(f"agent.hear.{type(word).__name__}")
         self.host.witness.heard(self.name, self.life, word)
-        super().heard(call, word)  # type: ignore[arg-type]
+        super().heard(call, word)
 
     def _handle(self, event: agent_events.Event) -> None:
         if self.quit is not None:

@@ -33,8 +33,8 @@ from thinwire.sim.injector import Injector
 from thinwire.sim.misfortunes import Misfortunes
 from thinwire.sim.operator import Operator
 from thinwire.sim.points import AIMS, needed
-from thinwire.sim.stream import Trouble
 from thinwire.sim.tokens import Count, TokenLearner, purses
+from thinwire.sim.trouble import Trouble
 from thinwire.sim.witness import Witness
 
 SIZE = 32
