@@ -103,7 +103,7 @@ def test_a_trainer_that_dies_in_mid_step_is_replaced_and_carries_what_was_sealed
     effects = story.wait()
     assert one(the(effects, StartTrainer)).next_seq == 4
     effects = story.ready()
-    assert told(effects) == [frames.Pending(seq=seq, buffer_bytes=0) for seq in (1, 2, 3)]
+    assert told(effects) == [frames.Pending(seq=seq, buffer_bytes=0, accepted=seq == 1) for seq in (1, 2, 3)]
     assert one(words(effects, Subscribe)).has_base is False
     assert told(story.snapshot(6, through=1)) == [], "the base says which of them are in it"
 

@@ -10,7 +10,7 @@ from course_story import PLAN, SIZE, Heard
 from thinwire.common import frames
 from thinwire.common.codec import ValueCode
 from thinwire.common.errors import TaskError
-from thinwire.trainer.corrections import Drift, Mix
+from thinwire.trainer.corrections import Drift, Mix, Taylor
 from thinwire.trainer.replica import Replica
 
 
@@ -159,6 +159,24 @@ def test_drift_is_kept_over_cuts_for_each_pending_round() -> None:
         replica.cut(1.0, ValueCode.FP32, steps=4)
     assert replica.working_P.tolist() == 4 * [1.0 - 2 * 2.0]
     assert all(not delta.value_K.any() for delta in replica.pending.values())
+
+
+@pytest.mark.parametrize("how", ["of an earlier trainer", "from before a snapshot"])
+def test_the_taylor_term_forgets_with_an_acknowledgement_whose_steps_it_does_not_know(how: str) -> None:
+    replica, everything = based(corrections=(Taylor(4, 1.0, 1.0),)), np.arange(4)
+    if how == "of an earlier trainer":
+        replica.adopt(1, everything, np.ones(4, np.float32), steps=0)
+    else:
+        replica.working_P += 1
+        replica.cut(1.0, ValueCode.FP32, steps=1)
+        replica.rebase_on(np.zeros(4, np.float32), 0, through=0)
+    replica.advance(0, everything, np.full(4, 8, np.float32), None, through=1, steps=1)
+    replica.cut(1.0, ValueCode.FP32, steps=2)
+    replica.begin_step()
+    replica.working_P += 1
+    replica.end_step()
+    replica.advance(1, everything, np.zeros(4, np.float32), None, through=2, steps=3)
+    assert replica.unsent(slice(None)).tolist() == 4 * [1.0], "nobody else did anything since the last one"
 
 
 def test_mixing_gives_up_part_of_what_was_done_meanwhile() -> None:

@@ -28,7 +28,8 @@ def plan_fields(plan: Plan) -> dict[str, object]:
 
 def tell_pending(delta: SealedDelta) -> Tell:
     """Have a trainer carry a delta that it has not sealed itself."""
-    return Tell(frames.Pending(seq=delta.seq, buffer_bytes=delta.header.buffer_bytes), delta.payload)
+    frame = frames.Pending(seq=delta.seq, buffer_bytes=delta.header.buffer_bytes, accepted=delta.accepted)
+    return Tell(frame, delta.payload)
 
 
 def other_model(welcome: Welcome, ready: frames.Ready) -> str:

@@ -128,6 +128,8 @@ class Course:
             case frames.Pending():
                 delta = self._delta(frame.buffer_bytes, body)
                 self.replica.adopt(frame.seq, delta.index_K, delta.value_K, self.steps)
+                if not frame.accepted:
+                    self._window.seal(frame.seq)
             case frames.Mask():
                 self.replica.mask(self._delta(frame.buffer_bytes, body).index_K)
             case frames.Refund():

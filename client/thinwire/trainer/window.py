@@ -19,7 +19,7 @@ class Window:
         self._awaited = 0
 
     def seal(self, seq: int) -> None:
-        """A delta was cut."""
+        """A delta was cut, by this trainer or by one before it; it has no outcome yet."""
         self._unanswered.add(seq)
 
     def accept(self, seq: int, version: int) -> None:

@@ -57,6 +57,7 @@ class Pending(Frame, frozen=True):
 
     seq: int
     buffer_bytes: int
+    accepted: bool = False
 
 
 class Restore(Frame, frozen=True):

@@ -46,7 +46,7 @@ def welcomed(
         plan=plan,
         version=version,
         staged=staging.staged(hello.device),
-        outcomes=recognised.outcomes,
+        outcomes=tuple(settled(outcome, plan, version) for outcome in recognised.outcomes),
     )
 
 

@@ -59,11 +59,13 @@ class Taylor(Correction):
         """Correct what was done while the commit was late."""
         self._late.note(index_K, value_K, included)
         seqs = [seq for seq in self._until if seq not in replica.pending]
-        if not included or not seqs:
+        if not included:
             return
-        newest = max(seqs)
-        square_P = self._square_P + sum(held_P for seq, held_P in self._until.items() if seq > newest)
-        replica.unsent_P += self.change(square_P, self._steps - self._cut_at[newest]) * self._late.b_P
+        if seqs:
+            newest = max(seqs)
+            square_P = self._square_P + sum(held_P for seq, held_P in self._until.items() if seq > newest)
+            replica.unsent_P += self.change(square_P, self._steps - self._cut_at[newest]) * self._late.b_P
+        # Also where the window is not known: it was late then, and is not late any more.
         self._late.b_P.fill(0.0)
         for seq in seqs:
             del self._until[seq], self._cut_at[seq]
