@@ -23,7 +23,6 @@ from thinwire.client.effects import (
     Quit,
     Recover,
     Send,
-    SendReport,
     StopTrainer,
     Tell,
 )
@@ -44,6 +43,7 @@ from thinwire.client.events import (
 from thinwire.client.intake import SnapshotIntake
 from thinwire.client.outbox import Outbox
 from thinwire.client.overlap import OverlapMeter
+from thinwire.client.reports import Reports
 from thinwire.client.seat import Seat
 from thinwire.client.store import Restored
 from thinwire.client.upload import Upload
@@ -63,8 +63,6 @@ from thinwire.common.values import (
     Welcome,
 )
 
-# A report costs about 150 bytes; while the training runs one every so often keeps status pages alive.
-REPORT_EVERY_S = 5.0
 # How long a trainer may take to save its residual when the agent is told to end.
 LEAVE_WITHIN_S = 4.0
 # After the disk has refused a snapshot, filling the link with it again is of no use soon.
@@ -94,8 +92,7 @@ class AgentCore:
         self.upload = Upload(self.seat, self.custody)
         self.download = Download(self.seat, self.custody, partial)
         self._dialling = Dialling(dice, backoff)
-        self._leave_when_finished = leave_when_finished
-        self._report_at: float | None = None
+        self._reports = Reports(self.seat, self.upload, self.download, leave_when_finished=leave_when_finished)
         self._leave_at: float | None = None
 
     @property
@@ -111,7 +108,7 @@ class AgentCore:
     @property
     def deadline(self) -> float | None:
         """When the core next wants a Tick; None for never."""
-        times = (self._dialling.at, self.seat.restart_at, self.custody.flush_at, self._report_at, self._leave_at)
+        times = (self._dialling.at, self.seat.restart_at, self.custody.flush_at, self._reports.at, self._leave_at)
         return min((at for at in times if at is not None), default=None)
 
     @property
@@ -156,10 +153,8 @@ class AgentCore:
                 return self._tick(now)
 
     def _tick(self, now: float) -> list[Effect]:
-        effects = self._dialling.tick(now) + self.custody.tick(now) + self.seat.tick(now, self.outbox.next_seq)
-        if self._report_at is not None and now >= self._report_at:
-            self._report_at = None
-            effects += self._report(now)
+        effects = self._dialling.tick(now) + self.custody.tick(now)
+        effects += self.seat.tick(now, self.outbox.next_seq) + self._reports.tick(now)
         if self._leave_at is not None and now >= self._leave_at:
             effects.append(LEAVING)
         return effects
@@ -175,7 +170,7 @@ class AgentCore:
     def _go_offline(self, reason: str, now: float, at_least_s: float = 0.0) -> list[Effect]:
         if self._dialling.state == "offline":
             return []
-        self._report_at = None
+        self._reports.lose_link()
         self.upload.lose_link()
         self.download.lose_link()
         return self._dialling.lose(reason, now, at_least_s)
@@ -211,11 +206,8 @@ class AgentCore:
             )
             return [HangUp(reason), *self._go_offline(reason, now, SPOOL_RETRY_S)]
         self._dialling.welcomed()
-        self.upload.probe(now)
-        effects: list[Effect] = [
-            Note("info", f"welcome at version {welcome.version}, epoch {welcome.epoch}"),
-            Send(Echo(b"rtt")),
-        ]
+        note = Note("info", f"welcome at version {welcome.version}, epoch {welcome.epoch}")
+        effects = [note, *self._reports.welcomed(now)]
         if self.custody.knows(welcome):
             return effects + self.custody.follow(welcome) + self._go_on(welcome, now)
         return effects + self._begin(welcome)
@@ -247,7 +239,7 @@ class AgentCore:
     def _take_finish(self, finish: Finish) -> list[Effect]:
         self.download.finish_at = finish.version
         note = Note("info", f"training is over: {finish.reason}")
-        return [note, *(self._say_farewell() or self.download.conclude())]
+        return [note, *(self._reports.farewell(live=self.live) or self.download.conclude())]
 
     def _refused(self, refusal: Refusal, now: float) -> list[Effect]:
         if refusal.fatal:
@@ -261,7 +253,7 @@ class AgentCore:
         effects = self.download.take_commit(chunk)
         if any(isinstance(effect, Tell) for effect in effects):
             self._dialling.of_use()
-            effects += self._report_soon(now)
+            self._reports.soon(now, live=self.live)
         return effects
 
     # -- the trainer -------------------------------------------------------------------------------------------
@@ -274,11 +266,8 @@ class AgentCore:
             case frames.Ready():
                 return self._trainer_ready(event.frame, now)
             case frames.SealedFrame():
-                return [
-                    *self.custody.seal(event.frame, event.body),
-                    *self.custody.save_after_cut(now),
-                    *self._report_soon(now),
-                ]
+                self._reports.soon(now, live=self.live)
+                return self.custody.seal(event.frame, event.body) + self.custody.save_after_cut(now)
             case frames.ResidualSaved():
                 leave: list[Effect] = [LEAVING] if self._leave_at is not None else []
                 return self.custody.adopt(event.frame) + leave
@@ -291,7 +280,7 @@ class AgentCore:
                 return effects + (self.download.subscribe() if self.live else [])
             case frames.Figures():
                 self.seat.count(event.frame)
-                return self.custody.save_by_time(self.figures.steps, now) + self._say_farewell()
+                return self.custody.save_by_time(self.figures.steps, now) + self._reports.farewell(live=self.live)
             case frames.Failed():
                 return [Quit(Exit.TRAINING, event.frame.message)]
 
@@ -303,25 +292,3 @@ class AgentCore:
         effects: list[Effect] = [Recover(), *(telling.tell_pending(delta) for delta in self.outbox.pending())]
         # A snapshot that began to come for an earlier trainer is right for this one.
         return effects + (self.download.subscribe() if self.live and not self.download.snapshot_coming else [])
-
-    # -- reports -----------------------------------------------------------------------------------------------
-
-    def _report_soon(self, now: float) -> list[Effect]:
-        # Only what happens makes a report due: an idle stream carries nothing but keep-alive.
-        if self._report_at is None and self.live:
-            self._report_at = now + REPORT_EVERY_S
-        return []
-
-    def _report(self, now: float) -> list[Effect]:
-        if not self.live:
-            return []
-        self.upload.probe(now)
-        return [SendReport(), Send(Echo(b"rtt"))]
-
-    def _say_farewell(self) -> list[Effect]:
-        # Offline, it waits for the next stream, where Finish comes again.
-        checked = self.figures.checksum is not None and self.figures.version == self.download.finish_at
-        if not (checked and self.live):
-            return []
-        leave: list[Effect] = [Quit(0, "training is over")] if self._leave_when_finished else []
-        return [SendReport(final=True), *leave]
