@@ -4,14 +4,17 @@ import hashlib
 
 from agent_story import LINEAGE, Story, one, snapshot_chunk, the, told, words
 
-from thinwire.client.core import LEAVING
 from thinwire.client.effects import Dial, HangUp, Note, Quit, Send, StartTrainer
 from thinwire.client.events import Leave, SpoolRefused
 from thinwire.client.intake import SnapshotIntake
+from thinwire.client.leaving import LEAVE_WITHIN_S, LEAVING
 from thinwire.common import frames
 from thinwire.common.values import DeltaChunk, Hello, Sealed, Staged, Subscribe
 
 LARGE = bytes(150_000)
+COMPUTED = frames.Figures(
+    version=3, steps=9, cuts=1, compute_s=1, wait_s=0, residual_norm=1, delay_steps=0, waiting=False
+)
 
 
 def test_after_a_power_cut_it_greets_as_who_it_was(story: Story) -> None:
@@ -180,10 +183,7 @@ def test_a_large_residual_is_saved_more_rarely() -> None:
 
 def test_told_to_leave_it_saves_what_is_unsent_first(story: Story) -> None:
     story.train()
-    computed = frames.Figures(
-        version=3, steps=9, cuts=1, compute_s=1, wait_s=0, residual_norm=1, delay_steps=0, waiting=False
-    )
-    story.says(computed)
+    story.says(COMPUTED)
     assert told(story.happens(Leave())) == [frames.SaveResidual(file="residual-1", generation=1, refunds=0)]
     effects = story.says(frames.ResidualSaved(generation=1, seals=0, refunds=0, file_bytes=4, crc=1))
     assert effects[-1] is LEAVING
@@ -193,13 +193,18 @@ def test_told_to_leave_it_saves_what_is_unsent_first(story: Story) -> None:
 def test_a_trainer_that_does_not_answer_keeps_nobody_from_leaving(story: Story) -> None:
     story.train()
     assert the(story.happens(Leave()), Quit) == [LEAVING], "it has not learned anything"
-    story.says(
-        frames.Figures(version=3, steps=9, cuts=1, compute_s=1, wait_s=0, residual_norm=1, delay_steps=0, waiting=False)
-    )
+    story.says(COMPUTED)
     story.happens(Leave())
     began = story.now
     effects = story.wait()
     while not the(effects, Quit):
         assert not the(effects, Dial)
         effects = story.wait()
-    assert story.now - began <= 5
+    assert story.now - began <= LEAVE_WITHIN_S
+
+
+def test_nor_does_one_that_dies_while_it_saves(story: Story) -> None:
+    story.train()
+    story.says(COMPUTED)
+    story.happens(Leave())
+    assert story.lose_trainer()[-1] is LEAVING

@@ -8,6 +8,7 @@ from contextlib import suppress
 
 from thinwire.client import core, effects, events
 from thinwire.client.intake import SnapshotSlice
+from thinwire.client.leaving import LEAVING
 from thinwire.client.link import GrpcLink
 from thinwire.client.metrics import AgentMetrics
 from thinwire.client.sockets import WireMeter, resident_bytes
@@ -44,7 +45,7 @@ class Agent:
         try:
             while self._quit is None:
                 await self._handle(await self._next_event())
-            if self._quit is not core.LEAVING:
+            if self._quit is not LEAVING:
                 await self._say_farewell()
             return self._quit
         finally:

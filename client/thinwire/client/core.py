@@ -41,6 +41,7 @@ from thinwire.client.events import (
     TrainerSaid,
 )
 from thinwire.client.intake import SnapshotIntake
+from thinwire.client.leaving import Leaving
 from thinwire.client.outbox import Outbox
 from thinwire.client.overlap import OverlapMeter
 from thinwire.client.reports import Reports
@@ -63,11 +64,8 @@ from thinwire.common.values import (
     Welcome,
 )
 
-# How long a trainer may take to save its residual when the agent is told to end.
-LEAVE_WITHIN_S = 4.0
 # After the disk has refused a snapshot, filling the link with it again is of no use soon.
 SPOOL_RETRY_S = 30.0
-LEAVING = Quit(0, "told to stop")
 
 
 class AgentCore:
@@ -93,7 +91,7 @@ class AgentCore:
         self.download = Download(self.seat, self.custody, partial)
         self._dialling = Dialling(dice, backoff)
         self._reports = Reports(self.seat, self.upload, self.download, leave_when_finished=leave_when_finished)
-        self._leave_at: float | None = None
+        self._leaving = Leaving(self.seat, self.custody)
 
     @property
     def outbox(self) -> Outbox:
@@ -108,7 +106,7 @@ class AgentCore:
     @property
     def deadline(self) -> float | None:
         """When the core next wants a Tick; None for never."""
-        times = (self._dialling.at, self.seat.restart_at, self.custody.flush_at, self._reports.at, self._leave_at)
+        times = (self._dialling.at, self.seat.restart_at, self.custody.flush_at, self._reports.at, self._leaving.at)
         return min((at for at in times if at is not None), default=None)
 
     @property
@@ -135,8 +133,7 @@ class AgentCore:
             case TrainerSaid():
                 return self._listen(event, now)
             case TrainerLost():
-                leave: list[Effect] = [LEAVING] if self._leave_at is not None else []
-                return self.seat.lose(event.reason, now) + leave
+                return self.seat.lose(event.reason, now) + self._leaving.trainer_done()
             case Persisted():
                 return self.upload.send_kept(now, live=self.live)
             case DiskRefused():
@@ -148,22 +145,14 @@ class AgentCore:
             case Recovered():
                 return self.custody.recovered(event)
             case Leave():
-                return self._leave(now)
+                return self._leaving.begin(now)
             case Tick():
                 return self._tick(now)
 
     def _tick(self, now: float) -> list[Effect]:
         effects = self._dialling.tick(now) + self.custody.tick(now)
-        effects += self.seat.tick(now, self.outbox.next_seq) + self._reports.tick(now)
-        if self._leave_at is not None and now >= self._leave_at:
-            effects.append(LEAVING)
-        return effects
-
-    def _leave(self, now: float) -> list[Effect]:
-        if self.seat.ready is None or self.figures.steps == 0:
-            return [LEAVING]
-        self._leave_at = now + LEAVE_WITHIN_S
-        return self.custody.save_now(now)
+        effects += self.seat.tick(now, self.outbox.next_seq)
+        return effects + self._reports.tick(now) + self._leaving.tick(now)
 
     # -- the link ----------------------------------------------------------------------------------------------
 
@@ -269,8 +258,7 @@ class AgentCore:
                 self._reports.soon(now, live=self.live)
                 return self.custody.seal(event.frame, event.body) + self.custody.save_after_cut(now)
             case frames.ResidualSaved():
-                leave: list[Effect] = [LEAVING] if self._leave_at is not None else []
-                return self.custody.adopt(event.frame) + leave
+                return self.custody.adopt(event.frame) + self._leaving.trainer_done()
             case frames.Applied():
                 self.seat.works()
                 return []
