@@ -142,6 +142,6 @@ def _parts(state: RunState) -> Iterator[object]:
     yield {name: vector.tobytes() for name, vector in state._lateness.dump().items()}
     density, sketches = state.density.dump() if state.density else ({}, {})
     yield [density, {name: vector.tobytes() for name, vector in sketches.items()}]
-    yield [sorted(state.contributors), sorted(map(repr, state._masks.items()))]
+    yield [sorted(state.contributors), sorted(state.took_part), sorted(map(repr, state._masks.items()))]
     yield [state.roster.dump(), state.ledger.dump()]
     yield [state.norms.dump(), state.buffers_norms.dump()]

@@ -22,6 +22,7 @@ from thinwire.common.values import Outcome, RefusalReason, RejectReason
 from thinwire.server import entries
 from thinwire.server.admit import Admission, Admitted, Rejected
 from thinwire.server.allowance import Allowance
+from thinwire.server.attendance import Attendance
 from thinwire.server.effects import (
     NO_ROOM_S,
     Effect,
@@ -63,7 +64,7 @@ class CoordinatorCore:
         self.rules, self.state, self.admission = rules, state, admission
         self.model, self.ledger, self.roster = state.model, state.ledger, state.roster
         self._doubts = Doubts()
-        self._allowance = Allowance()
+        self._allowance, self._attendance = Allowance(), Attendance()
         self._opened_at = self._now = 0.0
         self._evaluating = False
         self._rated: dict[str, float] = {}  # densities of the devices that are here, as they were told
@@ -97,6 +98,7 @@ class CoordinatorCore:
                 return self._join(event) + self._open(now) + self._commit_if_ready(now)
             case Left():
                 self.roster.leave(event.device)
+                self._attendance.go(event.device, answered=event.device in self.state.contributors)
                 self._rated.pop(event.device, None)
                 return self._commit_if_ready(now)
             case DeltaSealed():
@@ -142,6 +144,7 @@ class CoordinatorCore:
             density=fields_of(self.rules.density),
         )  # fmt: skip
         self.state.lead(led)
+        self._attendance.expect(self.state.took_part | self.state.contributors)
         return [Write(led), *(self._go_on() if self.phase != "starting" else [])]
 
     def _go_on(self) -> list[Effect]:
@@ -206,6 +209,7 @@ class CoordinatorCore:
             self.roster.enrol(event.device, event.examples)
             effects.append(Write(joined))
         self.roster.join(event.device)
+        self._attendance.come(event.device)
         return effects
 
     def _open(self, now: float) -> list[Effect]:
@@ -260,6 +264,7 @@ class CoordinatorCore:
             buffers_norm=verdict.buffers_norm, buffer_bytes=event.buffer_bytes, loss=event.loss, energy=event.energy,
         )  # fmt: skip
         outcome = self.state.admit(entry, verdict)
+        self._attendance.answer(event.device, live=self.roster.members[event.device].live)
         settled = Settled(event.device, outcome, staleness, len(event.payload), len(verdict.index_K))
         return [Write(entry, event.payload), settled]
 
@@ -273,8 +278,9 @@ class CoordinatorCore:
     # -- commits -----------------------------------------------------------------------------------------------
 
     def _view(self) -> BufferView:
-        state = self.state
-        return BufferView(state.fold.count, len(state.contributors), self.roster.live, self._opened_at)
+        state, here = self.state, self._attendance
+        answered, live = len(state.contributors), self.roster.live
+        return BufferView(state.fold.count, answered, live, self._opened_at, here.awaited, here.absent)
 
     def _may_commit(self) -> bool:
         # While the model of a target reached is measured once more, it must hold still.
@@ -293,6 +299,7 @@ class CoordinatorCore:
             commit = self.state.commit(policy.down if policy else self.rules.density_down, self.rules.values_down)
         except DivergedError as error:
             return self._finish(f"diverged: {error}")
+        self._attendance.close()
         entry = entries.Committed(
             version=commit.version, checksum=commit.checksum, folded=commit.folded, kept=commit.kept,
             buffer_bytes=commit.buffer_bytes, through=commit.through,

@@ -15,6 +15,8 @@ class BufferView:
     contributors: int  # different devices among them
     live: int  # devices that are subscribed now
     opened_at: float  # when the last version was published, loop seconds
+    awaited: int = 0  # devices that are not here yet, after a start of the coordinator, but took part before
+    absent: int = 0  # contributors that are neither here nor awaited
 
 
 class CommitPolicy(Protocol):
@@ -59,17 +61,18 @@ class Buffered:
 
 @dataclass(frozen=True, slots=True)
 class Sync:
-    """A round: everyone who is here, or after the deadline a quorum of them."""
+    """A round: everyone who is here or awaited, or after the deadline a quorum of those who are here."""
 
     quorum: float
     deadline_s: float
 
     def ready(self, view: BufferView, now: float) -> bool:
-        """Whether all live devices have answered, or the deadline passed with a quorum."""
+        """Whether all have answered, or the deadline passed with a quorum, or nobody is left to wait for."""
         if view.count == 0:
             return False
-        late = now >= view.opened_at + self.deadline_s
-        return view.contributors >= (self._needed(view) if late else max(1, view.live))
+        everyone, late = view.live + view.awaited, now >= view.opened_at + self.deadline_s
+        answered = view.contributors - view.absent if everyone else view.contributors
+        return answered >= (self._needed(view) if late else max(1, everyone))
 
     def deadline(self, view: BufferView) -> float | None:
         """When the round stops waiting for the slowest."""
@@ -77,7 +80,8 @@ class Sync:
 
     def waits_for(self, view: BufferView) -> str:
         """Who is missing."""
-        return f"{view.contributors} of {view.live} devices have answered; {self._needed(view)} at the deadline will do"
+        answered, everyone = view.contributors - view.absent, view.live + view.awaited
+        return f"{answered} of {everyone} devices have answered; {self._needed(view)} at the deadline will do"
 
     def _needed(self, view: BufferView) -> int:
         return max(1, math.ceil(self.quorum * view.live))

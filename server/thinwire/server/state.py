@@ -68,6 +68,7 @@ class Frozen(msgspec.Struct, frozen=True, kw_only=True):
     buffers_norms: list[tuple[str, float]] = []
     density_rules: dict[str, Any] = {}
     density: dict[str, Any] = {}
+    took_part: list[str] = []
     vectors: list[tuple[str, int]] = []
 
 
@@ -85,6 +86,7 @@ class RunState:
         self.evaluated_version = -1
         self.hits = 0
         self.contributors: set[str] = set()
+        self.took_part: set[str] = set()  # in the newest version
         self._masks: dict[int | None, int] = {}  # of the deltas in the buffer: coordinates, by seed
         self.fold = Fold(model.layout.size, "all")
         self._statistics = Statistics(model.buffer_layout.size)
@@ -211,7 +213,7 @@ class RunState:
         with np.errstate(over="ignore", invalid="ignore"):
             step_P = self._outer.step(self.fold.close())
         buffers_B = self._statistics.close()
-        self.contributors.clear()
+        self.took_part, self.contributors = self.contributors, set()
         self._masks.clear()
         self._follow_rules()
         return step_P, buffers_B
@@ -254,7 +256,7 @@ class RunState:
             leader_epoch=self.leader_epoch, denominator=self._rules[0], outer=self._rules[1], metrics=self.metrics,
             evaluated_version=self.evaluated_version, hits=self.hits, members=self.roster.dump(),
             ledger=self.ledger.dump(), norms=self.norms.dump(), buffers_norms=self.buffers_norms.dump(),
-            density_rules=fields_of(self._density_rules), density=density,
+            density_rules=fields_of(self._density_rules), density=density, took_part=sorted(self.took_part),
             vectors=[(name, len(vector)) for name, vector in vectors.items()],
         )  # fmt: skip
         return frozen, {name: vector.copy() for name, vector in vectors.items()}
@@ -273,6 +275,7 @@ class RunState:
         state.metrics, state.evaluated_version, state.hits = frozen.metrics, frozen.evaluated_version, frozen.hits
         state.roster.load(frozen.members)
         state.ledger.load(frozen.ledger)
+        state.took_part = set(frozen.took_part)
         state.norms.load(frozen.norms)
         state.buffers_norms.load(frozen.buffers_norms)
         state._rules = frozen.denominator, frozen.outer
