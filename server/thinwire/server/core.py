@@ -26,7 +26,6 @@ from thinwire.server.attendance import Attendance
 from thinwire.server.effects import (
     NO_ROOM_S,
     Effect,
-    Evaluate,
     Finished,
     Opened,
     Published,
@@ -44,6 +43,7 @@ from thinwire.server.model import DivergedError
 from thinwire.server.policy import BufferView
 from thinwire.server.rules import KNOWN_PER_CONNECTED, Rules
 from thinwire.server.state import RunState, fields_of
+from thinwire.server.target import Target
 
 # No message carries a longer text, and a checkpoint keeps one for each delta that was rejected of late.
 MOST_WORDS = 1024
@@ -66,7 +66,7 @@ class CoordinatorCore:
         self._doubts = Doubts()
         self._allowance, self._attendance = Allowance(), Attendance()
         self._opened_at = self._now = 0.0
-        self._evaluating = False
+        self._target = Target(rules, state)
         self._rated: dict[str, float] = {}  # densities of the devices that are here, as they were told
 
     @property
@@ -150,8 +150,8 @@ class CoordinatorCore:
     def _go_on(self) -> list[Effect]:
         # The process before may have ended between what ended the training and the word that it is over.
         if self.phase == "training" and (reason := self._end_of_commits()):
-            return self._finish(reason) + self._evaluation_due()
-        return self._after_judgement(self.state.evaluated_version) if self.rules.evaluate else []
+            return self._finish(reason) + self._target.due()
+        return self._after_judgement() if self.rules.evaluate else []
 
     # -- devices -----------------------------------------------------------------------------------------------
 
@@ -217,7 +217,7 @@ class CoordinatorCore:
             return []
         self._opened_at = now
         self.state.open()
-        return [Write(entries.Opened()), Opened(), *self._evaluation_due()]
+        return [Write(entries.Opened()), Opened(), *self._target.due()]
 
     # -- deltas ------------------------------------------------------------------------------------------------
 
@@ -284,11 +284,7 @@ class CoordinatorCore:
 
     def _may_commit(self) -> bool:
         # While the model of a target reached is measured once more, it must hold still.
-        return self.phase == "training" and not self._confirming and not self._doubts.grave
-
-    @property
-    def _confirming(self) -> bool:
-        return self._evaluating and self.state.hits >= self.rules.patience
+        return self.phase == "training" and not self._target.confirming and not self._doubts.grave
 
     def _commit_if_ready(self, now: float) -> list[Effect]:
         if not self._may_commit() or not self.rules.policy.ready(self._view(), now):
@@ -307,7 +303,7 @@ class CoordinatorCore:
         effects: list[Effect] = [Write(entry, commit.payload), Published(commit), *self._rerated()]
         if reason := self._end_of_commits():
             effects += self._finish(reason)
-        return effects + self._evaluation_due()
+        return effects + self._target.due()
 
     def _end_of_commits(self) -> str:
         most = self.rules.max_commits
@@ -325,38 +321,10 @@ class CoordinatorCore:
         self.state.finish(entry)
         return [Write(entry), Finished(entry.version, reason)]
 
-    # -- evaluation --------------------------------------------------------------------------------------------
-
-    def _evaluation_due(self) -> list[Effect]:
-        fresh = self.model.version - self.state.evaluated_version
-        last = self.phase == "finished" and fresh > 0
-        if not self.rules.evaluate or self._evaluating or not (last or fresh >= self.rules.evaluate_every):
-            return []
-        return self._evaluate()
-
-    def _evaluate(self) -> list[Effect]:
-        self._evaluating = True
-        return [Evaluate(self.model.version, self.model.weights_P.copy(), self.model.buffers_B.copy())]
-
     def _judge(self, event: Evaluated) -> list[Effect]:
-        self._evaluating = False
-        target, hits = self.rules.target_accuracy, self.state.hits
-        if self.phase == "training" and target:
-            hits = hits + 1 if event.metrics.get("accuracy", 0.0) >= target else 0
-        entry = entries.Evaluated(version=event.version, metrics=event.metrics, hits=hits)
-        self.state.evaluate(entry)
-        return [Write(entry), *self._after_judgement(event.version)]
+        return [Write(self._target.judge(event)), *self._after_judgement()]
 
-    @property
-    def _accuracy(self) -> float:
-        return self.state.metrics.get("accuracy", 0.0)
-
-    def _after_judgement(self, version: int) -> list[Effect]:
-        newest = version == self.model.version
-        target = self.rules.target_accuracy
-        # The target may be another one than that which was hit before a restart.
-        reached = target and self.state.hits >= self.rules.patience and self._accuracy >= target
-        if reached and self.phase == "training" and newest:
-            return self._finish(f"the target accuracy {self.rules.target_accuracy:g} is reached")
-        # With the target met by an older version, the newest one is measured before the training may end.
-        return self._evaluate() if reached and not newest else self._evaluation_due()
+    def _after_judgement(self) -> list[Effect]:
+        if self.phase == "training" and (reason := self._target.reached):
+            return self._finish(reason)
+        return self._target.due()
