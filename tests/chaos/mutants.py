@@ -26,7 +26,7 @@ from thinwire.common.log import Log
 from thinwire.common.values import Hello, Outcome, Welcome
 from thinwire.server import core as server_core
 from thinwire.server import events, greeting, journal, ledger, reception, recorder, rollback, state
-from thinwire.sim import durable, operator
+from thinwire.sim import operator, safety, sessions
 from thinwire.trainer import course
 from thinwire.trainer.replica import Cut, Replica
 
@@ -132,14 +132,14 @@ def memory_of_deltas_in_memory(patch: Patch) -> None:
 
 def acknowledged_before_it_is_safe(patch: Patch) -> None:
     """Outcomes and versions are told when they are written, not when they are synced."""
-    whole = durable.Process._await_safety
+    whole = safety.Safety.wait
 
-    def at_once(self: durable.Process, decided: recorder.Decided, then: Callable[[], None] | None) -> None:
+    def at_once(self: safety.Safety, decided: recorder.Decided, then: sessions.Then | None = None) -> None:
         whole(self, decided, then)
-        if not self.recorder.full:
+        if not self._recorder.full:
             self._agenda.soon(lambda: self.alive and self._carry_out(decided.after))
 
-    patch.setattr(durable.Process, "_await_safety", at_once)
+    patch.setattr(safety.Safety, "wait", at_once)
 
 
 def sent_before_it_is_safe(patch: Patch) -> None:
@@ -224,14 +224,14 @@ def checkpoint_without_the_buffer(patch: Patch) -> None:
 def commit_that_overtakes_an_outcome(patch: Patch) -> None:
     """A device forgets a delta before it hears that it gets it back."""
 
-    class Hasty(durable.Feed):
+    class Hasty(sessions.Feed):
         def next(self, log: object, **how: object) -> object:
             words, self._words = self._words, deque()
             due = super().next(log, **how)  # type: ignore[arg-type]
             self._words = words
             return due or super().next(log, **how)  # type: ignore[arg-type]
 
-    patch.setattr(durable, "Feed", Hasty)
+    patch.setattr(sessions, "Feed", Hasty)
 
 
 def end_minus_start(patch: Patch) -> None:
@@ -347,7 +347,7 @@ def rollback_that_keeps_the_accounts(patch: Patch) -> None:
 
     accounts: dict[bytes, list[object]] = {}
     patch.setattr(state.RunState, "thaw", staticmethod(thaw))
-    patch.setattr(durable.reception, "greeted", known)
+    patch.setattr(reception, "greeted", known)
 
 
 def rollback_after_which_every_device_begins_anew(patch: Patch) -> None:

@@ -90,7 +90,7 @@ def test_dpga(delay: int) -> None:
     sets = (f"density.up={kept / SIZE}", "density.values=fp32", "density.values_down=fp32")
     world = played("dpga", rounds, *sets, delay=delay)
     assert close(working(world), local_NP)
-    commit = world.coordinator.log.after(rounds - 1)
+    commit = world.coordinator.bulletin.log.after(rounds - 1)
     assert commit is not None
     limits = Limits(world.coordinator.core.model.layout.hash, SIZE, SIZE)
     assert unpack(commit.payload, limits).seed == seed_of(1, rounds), "no position travels down either"

@@ -212,7 +212,7 @@ def test_a_slow_link_sends_what_it_hides_behind_the_local_steps_and_a_fast_one_w
     )
     world = World(scenario, Sizes())
     world.run(until=60.0)
-    plans = world.coordinator.plans
+    plans = world.coordinator.bulletin.plans
     assert plans.density("device-0") == 0.3
     hidden_bytes = 0.3 * rate_bps / 8
     assert sizes["device-1"][0] > hidden_bytes

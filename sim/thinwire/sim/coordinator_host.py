@@ -16,7 +16,7 @@ from thinwire.sim.book import ViolationError
 from thinwire.sim.call import Call
 from thinwire.sim.clock import Clock
 from thinwire.sim.disk import SimFolder
-from thinwire.sim.durable import Process
+from thinwire.sim.process import Process
 from thinwire.sim.witness import Witness
 
 if TYPE_CHECKING:
@@ -80,12 +80,12 @@ class CoordinatorHost:
     def heard(self, call: Call, word: FromDevice) -> None:
         """A word came in."""
         if self.process is not None:
-            self.process.heard(call, word)
+            self.process.sessions.heard(call, word)
 
     def closed(self, call: Call) -> None:
         """A stream is gone."""
         if self.process is not None:
-            self.process.closed(call)
+            self.process.sessions.closed(call)
 
     def start(self) -> None:
         """Recover and serve."""
@@ -145,12 +145,13 @@ class CoordinatorHost:
         staging = Staging(trial.plan.max_delta_bytes, 1 << 24)
         self._gone = False
         process = Process(
-            trial.agenda, recorder, welcome, staging, trial.reach_of("coordinator"), trial.misfortunes.sync_s,
-            noted, performed,
-            self._fail, commits, self.clock,
+            trial.agenda, recorder, journal, welcome, staging, trial.reach_of("coordinator"), trial.misfortunes.sync_s,
+            noted, performed, self._fail, commits, self.clock,
         )  # fmt: skip
-        process.alive = not self._gone
-        self.process = None if self._gone else process
+        if self._gone:
+            process.end()
+        else:
+            self.process = process
 
     def _journal(self) -> WatchedJournal:
         trial = self._trial
@@ -173,7 +174,7 @@ class CoordinatorHost:
         # One fault at a time: what a power cut takes of the watermark must not make a flipped bit look like a torn end.
         self.folder.crash(power=power and self._whole is None)
         if process is not None:
-            process.alive = False
+            process.end()
         if not power and self._trial.misfortunes.flips(self.folder):
             self._whole = self.folder.backup()
             self._trial.misfortunes.flip(self.folder)

@@ -11,7 +11,7 @@ from thinwire.sim.world import World
 
 def end_of(world: World, recorder: Recorder, until: float) -> End:
     """The end of a run that published a version."""
-    final = world.coordinator.final
+    final = world.coordinator.bulletin.final
     if final is not None:
         last = recorder.rows[-1]
         return End(

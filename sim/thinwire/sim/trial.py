@@ -4,7 +4,7 @@
 
 The cores, recorder, journal, stores and courses are the product's own; what is simulated is time, streams and disks.
 Not in it is what drives the coordinator's core under asyncio and gRPC, the classes Coordinator, Safety, Reserve and
-FleetService: sim/durable.Process stands for them, and other tests are theirs.
+FleetService: sim/process.Process stands for them, and other tests are theirs.
 """
 
 from __future__ import annotations

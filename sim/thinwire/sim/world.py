@@ -95,7 +95,7 @@ class World:
         line = Line(self.agenda, description, link_dice, lambda word: self._watch.arrived(name, word))
         dice = random.Random(f"{scenario.seed} agent {number}")
         device = Device(
-            self.agenda, name, description, line, self.coordinator, lambda: scenario.learner(number),
+            self.agenda, name, description, line, self.coordinator.sessions, lambda: scenario.learner(number),
             scenario.trainer_start_s, dice, SimFolder(name, random.Random(f"{scenario.seed} disk {number}")),
         )  # fmt: skip
         device.tells_figures = scenario.links is not None
