@@ -32,21 +32,21 @@ def hello(device: str, unsettled: Sequence[Sealed] = ()) -> Hello:
     return Hello(device, lineage=LINEAGE, epoch=1, unsettled=tuple(unsettled), sealed_through=through)
 
 
-def coordinator_on(folder: SimFolder, space: Callable[[], Space] | None = None) -> Coordinator:
+def coordinator_on(folder: SimFolder, space: Callable[[], Space] | None = None, **rules: Any) -> Coordinator:
     journal = Journal(folder)
     if journal.empty:
         journal.begin(fresh_state())
     found = journal.recover()
     admission = Admission(layout=LAYOUT, buffer_layout=BUFFERS, max_kept=SIZE, max_bytes=2000, max_staleness=2)
-    core = CoordinatorCore(settings(), found.state, admission)
+    core = CoordinatorCore(settings(**rules), found.state, admission)
     welcome = Welcome(LINEAGE, 0, "story", "{}", LAYOUT.hash, Plan(), 0)
     recorder, metrics = Recorder(core, journal), CoordinatorMetrics()
     return Coordinator(recorder, welcome, None, metrics, found.commits, None, Reserve(0.1, 50 * MIB), space)
 
 
-async def with_fleet(folder: SimFolder, space: Callable[[], Space] | None = None) -> Coordinator:
+async def with_fleet(folder: SimFolder, space: Callable[[], Space] | None = None, **rules: Any) -> Coordinator:
     """One commit old, with one device whose snapshot is kept."""
-    coordinator = coordinator_on(folder, space)
+    coordinator = coordinator_on(folder, space, **rules)
     await coordinator.start()
     for device in ("oak", "elm"):
         await coordinator.submit(Greeted(device, 0))

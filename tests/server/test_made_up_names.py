@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-from dataclasses import replace
 
 import pytest
 from disk_story import NOBODY, with_fleet
@@ -30,8 +29,8 @@ def test_beyond_so_many_names_no_new_one_is_written_or_remembered() -> None:
         assert isinstance(refused, Refused)
         assert (refused.reason, refused.retry_after_s) == (RefusalReason.FULL, 600.0)
         assert refused.message.startswith("8 devices are known already, and this is none of them; at most 8 are (4 ")
-    core = run.core
-    assert (run.journal.last, len(core.ledger), len(core._allowance), len(core._doubts._satisfied)) == (last, 8, 8, 8)
+    core, held_up = run.core, run.core._enrolment.allowance
+    assert (run.journal.last, len(core.ledger), len(held_up), len(core._doubts._satisfied)) == (last, 8, 8, 8)
     # Who is known may lose its store and begin anew.
     assert isinstance(greeted(run, "known-3"), Recognised)
 
@@ -47,10 +46,8 @@ def test_after_a_restart_the_names_of_before_still_count() -> None:
 
 @pytest.mark.asyncio
 async def test_streams_that_are_cut_off_in_mid_greeting_count_as_well() -> None:
-    coordinator = await with_fleet(SimFolder("coordinator", random.Random(0)))
-    core = coordinator.core
-    before = len(core.ledger)
-    core.rules = replace(core.rules, max_known=before + 3)
+    known = len(("oak", "elm"))
+    coordinator = await with_fleet(SimFolder("coordinator", random.Random(0)), max_known=known + 3)
     service = FleetService(coordinator, Staging(1000, 1000), max_devices=2, tls=False)
     for number in range(10):
         greeting = asyncio.create_task(service._greet(Hello(f"made-up-{number}"), NOBODY))
@@ -59,4 +56,4 @@ async def test_streams_that_are_cut_off_in_mid_greeting_count_as_well() -> None:
         greeting.cancel()
         await asyncio.gather(greeting, return_exceptions=True)
     await coordinator.close()
-    assert len(core.ledger) == before + 3
+    assert len(coordinator.core.ledger) == known + 3

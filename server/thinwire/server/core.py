@@ -13,15 +13,12 @@ before any effect that lets the world know. The gRPC service and the in-process 
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from thinwire.common import __version__
 from thinwire.common.values import Outcome, RefusalReason, RejectReason
 from thinwire.server import entries
 from thinwire.server.admit import Admission, Admitted, Rejected
-from thinwire.server.allowance import Allowance
 from thinwire.server.attendance import Attendance
 from thinwire.server.effects import (
     NO_ROOM_S,
@@ -35,20 +32,19 @@ from thinwire.server.effects import (
     Settled,
     Write,
 )
+from thinwire.server.enrolment import Enrolment
 from thinwire.server.events import DeltaSealed, Evaluated, Event, Greeted, Left, Started, Subscribed, Tick
 from thinwire.server.fold import staleness_weight
 from thinwire.server.greeting import Doubts, Recognition, recognise
 from thinwire.server.ledger import LedgerError
 from thinwire.server.model import DivergedError
 from thinwire.server.policy import BufferView
-from thinwire.server.rules import KNOWN_PER_CONNECTED, Rules
+from thinwire.server.rules import Rules
 from thinwire.server.state import RunState, fields_of
 from thinwire.server.target import Target
 
 # No message carries a longer text, and a checkpoint keeps one for each delta that was rejected of late.
 MOST_WORDS = 1024
-# When one that finds no place in the ledger may ask again: an operator has to make room.
-MANY_KNOWN_S = 600.0
 
 
 def refused_for_room(device: str) -> Refused:
@@ -64,7 +60,7 @@ class CoordinatorCore:
         self.rules, self.state, self.admission = rules, state, admission
         self.model, self.ledger, self.roster = state.model, state.ledger, state.roster
         self._doubts = Doubts()
-        self._allowance, self._attendance = Allowance(), Attendance()
+        self._enrolment, self._attendance = Enrolment(state, rules.max_known), Attendance()
         self._opened_at = self._now = 0.0
         self._target = Target(rules, state)
         self._rated: dict[str, float] = {}  # densities of the devices that are here, as they were told
@@ -168,28 +164,14 @@ class CoordinatorCore:
                 return self._begin_epoch(event.device, lost.value)
 
     def _begin_epoch(self, device: str, lost: str) -> list[Effect]:
-        row = self.ledger.row(device)
-        # Before anything is remembered of it: where there is no TLS anyone can make up names.
-        if row is None and len(self.ledger) >= (self.rules.max_known or math.inf):
-            return [self._too_many(device)]
+        # Before anything is remembered of it.
+        if unknown := self._enrolment.refuse_name(device):
+            return [unknown]
         self._doubts.withdraw(device)
-        if not self._allowance.take(device, self._now):
-            return [self._too_often(device, "begins anew")]
-        greeted = entries.Greeted(device=device, epoch=row.epoch + 1 if row else 1, lost=lost)
-        self.ledger.begin(device, greeted.epoch)
-        return [Write(greeted), self._recognised(device, greeted.epoch, (), lost)]
-
-    def _too_often(self, device: str, deed: str) -> Refused:
-        wait_s = self._allowance.wait_s(device, self._now)
-        message = f"this device {deed} too often; it may again in {wait_s:.0f} s"
-        return Refused(device, message, RefusalReason.RATE_LIMITED, wait_s)
-
-    def _too_many(self, device: str) -> Refused:
-        message = (
-            f"{len(self.ledger)} devices are known already, and this is none of them; "
-            f"at most {self.rules.max_known} are ({KNOWN_PER_CONNECTED} times limits.max_devices)"
-        )
-        return Refused(device, message, RefusalReason.FULL, MANY_KNOWN_S)
+        begun = self._enrolment.begin(device, lost, self._now)
+        if isinstance(begun, Refused):
+            return [begun]
+        return [Write(begun), self._recognised(device, begun.epoch, (), lost)]
 
     def _recognised(self, device: str, epoch: int, outcomes: tuple[Outcome, ...], lost: str = "") -> Recognised:
         density = self.state.density.density_of(device) if self.state.density else None
@@ -198,19 +180,12 @@ class CoordinatorCore:
         return Recognised(device, epoch, outcomes, lost, density)
 
     def _join(self, event: Subscribed) -> list[Effect]:
-        member = self.roster.members.get(event.device)
-        effects: list[Effect] = []
-        # A device that is new has been counted when it greeted.
-        changed = member is not None and member.examples != event.examples
-        if changed and not self._allowance.take(event.device, self._now):
-            return [self._too_often(event.device, "changes its number of examples")]
-        if member is None or changed:
-            joined = entries.Joined(device=event.device, examples=event.examples)
-            self.roster.enrol(event.device, event.examples)
-            effects.append(Write(joined))
+        joined = self._enrolment.join(event.device, event.examples, self._now)
+        if isinstance(joined, Refused):
+            return [joined]
         self.roster.join(event.device)
         self._attendance.come(event.device)
-        return effects
+        return [Write(joined)] if joined else []
 
     def _open(self, now: float) -> list[Effect]:
         if self.phase != "starting" or self.roster.live < self.rules.min_devices:
