@@ -28,7 +28,6 @@ from thinwire.server.effects import (
     Published,
     Recognised,
     Refused,
-    Rerated,
     Settled,
     Write,
 )
@@ -39,6 +38,7 @@ from thinwire.server.greeting import Doubts, Recognition, recognise
 from thinwire.server.ledger import LedgerError
 from thinwire.server.model import DivergedError
 from thinwire.server.policy import BufferView
+from thinwire.server.rates import Rates
 from thinwire.server.rules import Rules
 from thinwire.server.state import RunState, fields_of
 from thinwire.server.target import Target
@@ -63,7 +63,7 @@ class CoordinatorCore:
         self._enrolment, self._attendance = Enrolment(state, rules.max_known), Attendance()
         self._opened_at = self._now = 0.0
         self._target = Target(rules, state)
-        self._rated: dict[str, float] = {}  # densities of the devices that are here, as they were told
+        self._rates = Rates(state)
 
     @property
     def phase(self) -> str:
@@ -95,7 +95,7 @@ class CoordinatorCore:
             case Left():
                 self.roster.leave(event.device)
                 self._attendance.go(event.device, answered=event.device in self.state.contributors)
-                self._rated.pop(event.device, None)
+                self._rates.leave(event.device)
                 return self._commit_if_ready(now)
             case DeltaSealed():
                 return self._take(event) + self._commit_if_ready(now)
@@ -174,10 +174,7 @@ class CoordinatorCore:
         return [Write(begun), self._recognised(device, begun.epoch, (), lost)]
 
     def _recognised(self, device: str, epoch: int, outcomes: tuple[Outcome, ...], lost: str = "") -> Recognised:
-        density = self.state.density.density_of(device) if self.state.density else None
-        if density is not None:
-            self._rated[device] = density
-        return Recognised(device, epoch, outcomes, lost, density)
+        return Recognised(device, epoch, outcomes, lost, self._rates.greet(device))
 
     def _join(self, event: Subscribed) -> list[Effect]:
         joined = self._enrolment.join(event.device, event.examples, self._now)
@@ -275,7 +272,7 @@ class CoordinatorCore:
             version=commit.version, checksum=commit.checksum, folded=commit.folded, kept=commit.kept,
             buffer_bytes=commit.buffer_bytes, through=commit.through,
         )  # fmt: skip
-        effects: list[Effect] = [Write(entry, commit.payload), Published(commit), *self._rerated()]
+        effects: list[Effect] = [Write(entry, commit.payload), Published(commit), *self._rates.changed()]
         if reason := self._end_of_commits():
             effects += self._finish(reason)
         return effects + self._target.due()
@@ -283,13 +280,6 @@ class CoordinatorCore:
     def _end_of_commits(self) -> str:
         most = self.rules.max_commits
         return f"{self.model.version} commits were asked for" if most and self.model.version >= most else ""
-
-    def _rerated(self) -> list[Effect]:
-        policy = self.state.density
-        if policy is None:
-            return []
-        before, self._rated = self._rated, {device: policy.density_of(device) for device in self._rated}
-        return [Rerated(device, density) for device, density in self._rated.items() if density != before[device]]
 
     def _finish(self, reason: str) -> list[Effect]:
         entry = entries.Finished(version=self.model.version, reason=reason)
