@@ -88,13 +88,27 @@ def test_any_outcome_ends_the_wait(answer: frames.Accepted | frames.Rejection) -
     assert heard.course.may_train
 
 
-@pytest.mark.parametrize("name", ["residual", "merge", "selection", "waits_for", "rebase"])
+@pytest.mark.parametrize("name", ["residual", "merge", "selection", "waits_for", "rebase", "optimizer", "values"])
 def test_a_plan_of_a_newer_coordinator_is_refused_in_words(name: str) -> None:
     with pytest.raises(TaskError, match=f"{name} 'sideways'; this trainer knows only .* install the coordinator's"):
         Heard(**{name: "sideways"})
     heard = story()
     with pytest.raises(TaskError):
         replanned(heard, **{name: "sideways"})
+
+
+IMPOSSIBLE = {
+    "density": (0.0, float("nan"), 1.5), "local_steps": (0,), "window": (0,), "omega": (-0.5, 2.0, float("nan")),
+    "server_gain": (0.0, float("inf")), "learning_rate": (0.0, float("nan")), "momentum": (-1.0,),
+    "taylor": (float("nan"),), "drift": (float("inf"),), "mix": (7.0,), "proximal": (-1.0,), "max_delta_bytes": (0,),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "figure"), [(name, one) for name, some in IMPOSSIBLE.items() for one in some])
+def test_a_plan_with_which_nobody_can_train_is_refused_in_words(name: str, figure: float) -> None:
+    heard = story()
+    with pytest.raises(TaskError, match=f"plan has {name} {figure}, with which nobody can train"):
+        replanned(heard, **{name: figure})
 
 
 def test_factor_masking_clears_momentum_where_the_delta_is() -> None:

@@ -4,9 +4,11 @@ import hashlib
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
-from journal_story import Run, again, blob, real_run
+from journal_story import LAYOUT, SIZE, Run, again, blob, real_run
 
+from thinwire.common.codec import Limits, unpack
 from thinwire.server.density import DensityRules
 from thinwire.server.effects import Effect, Recognised, Rerated
 from thinwire.server.events import DeltaSealed, Greeted, Left
@@ -98,3 +100,17 @@ def test_other_rules_begin_anew_and_the_same_rules_do_not(tmp_path: Path) -> Non
     fixed.stop()
     # The journal knows which rules were in force when; replaying it all ends the same.
     assert again(path).state.density is None
+
+
+def test_what_clipping_takes_away_was_sent_all_the_same(tmp_path: Path) -> None:
+    """A device that sends all it has leaves nothing unsent, however little of it counts."""
+    run, _ = real_run(tmp_path / "run", density=rules("spatial"), clip_norm=0.5)
+    run.join("oak")
+    body, buffer_bytes = blob(5, 0)
+    value_K = unpack(body[:-buffer_bytes], Limits(LAYOUT.hash, SIZE, SIZE)).value_K
+    energy = float(np.square(value_K, dtype=np.float64).sum())
+    assert energy > 1, "it is clipped"
+    run.happens(DeltaSealed("oak", 1, 1, hashlib.sha256(body).digest(), body, buffer_bytes, energy=energy))
+    assert run.state.density is not None
+    account = run.state.density.dump()[0]["state"]["accounts"]["oak"]
+    assert (account["energy"], account["unsent"]) == (energy, 0.0)

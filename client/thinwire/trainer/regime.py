@@ -6,6 +6,7 @@ which a policy may tell a device every few minutes, costs no momentum.
 
 from __future__ import annotations
 
+import math
 from typing import Protocol
 
 from thinwire.common.errors import TaskError
@@ -15,8 +16,11 @@ from thinwire.trainer.replica import Replica
 
 KNOWN_WORDS = {
     "residual": ("keep", "private"), "merge": ("mix",), "selection": ("mask",), "waits_for": ("outcome",),
-    "rebase": ("at-cut",),
+    "rebase": ("at-cut",), "optimizer": ("sgd", "adam"), "values": ("log3", "fp16", "fp32"),
 }  # fmt: skip
+_AT_MOST_ONE = ("density", "omega", "momentum", "drift", "drift_memory", "mix")
+_ABOVE_ZERO = ("density", "local_steps", "window", "learning_rate", "server_gain", "max_delta_bytes")
+_FIGURES = (*_AT_MOST_ONE, *_ABOVE_ZERO, "taylor", "proximal")
 
 
 class Prepared(Trained, Protocol):
@@ -35,8 +39,9 @@ class Regime:
         self._corrections: tuple[object, ...] = ()
 
     def follow(self, plan: Plan) -> None:
-        """Put a plan in force, but for omega; raise TaskError when it has a word that this trainer does not know."""
+        """Put a plan in force, but for omega; raise TaskError for an unknown word or an impossible figure."""
         _demand_known(plan)
+        _demand_possible(plan)
         if (optimizer := _optimizer_of(plan)) != self._optimizer:
             self._optimizer = optimizer
             self._learner.prepare(plan)
@@ -69,4 +74,15 @@ def _demand_known(plan: Plan) -> None:
             raise TaskError(
                 f"the coordinator's plan has {name} {word!r}; this trainer knows only {', '.join(known)}: "
                 "install the coordinator's version of thinwire on this device"
+            )
+
+
+def _demand_possible(plan: Plan) -> None:
+    for name in _FIGURES:
+        figure, most = getattr(plan, name), 1.0 if name in _AT_MOST_ONE else math.inf
+        # What is not a number is within nothing.
+        if not (0 <= figure <= most and math.isfinite(figure)) or (figure == 0 and name in _ABOVE_ZERO):
+            raise TaskError(
+                f"the coordinator's plan has {name} {figure}, with which nobody can train: "
+                "install the coordinator's version of thinwire on this device, or look what is wrong there"
             )

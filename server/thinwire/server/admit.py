@@ -124,4 +124,6 @@ def _rejection(error: CodecError) -> Rejected:
         Reason.WRONG_LAYOUT: RejectReason.WRONG_LAYOUT,
         Reason.BAD_VALUE: RejectReason.BAD_VALUES,
     }
-    return Rejected(kinds.get(error.reason, RejectReason.BAD_FORMAT), str(error), refund=False)
+    # Too many values are no offence where the density was lowered between two starts: the mass comes with later deltas.
+    refund = error.reason is Reason.WRONG_COUNT
+    return Rejected(kinds.get(error.reason, RejectReason.BAD_FORMAT), str(error), refund)

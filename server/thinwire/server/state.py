@@ -166,7 +166,8 @@ class RunState:
         if self.density is not None:
             density = len(delta.index_K) / self.model.layout.size
             self.density.see_delta(
-                DeltaSeen(entry.device, entry.share, delta.index_K, value_K, entry.loss, entry.energy, density)
+                # As it was sent: what clipping takes away is not left unsent.
+                DeltaSeen(entry.device, entry.share, delta.index_K, delta.value_K, entry.loss, entry.energy, density)
             )
         return outcome
 
