@@ -28,6 +28,7 @@ from thinwire.server.figures import Figures
 from thinwire.server.metrics import CoordinatorMetrics
 from thinwire.server.model import Commit
 from thinwire.server.plans import Plans
+from thinwire.server.presence import Presence
 from thinwire.server.recorder import Decided, Recorder
 from thinwire.server.reserve import Reserve
 from thinwire.server.safety import Safety, first_of
@@ -74,8 +75,7 @@ class Coordinator:
         self.safety = Safety(
             recorder, metrics, self._perform, self._order, self._thread, reserve or Reserve(0.0, 0), space
         )
-        self._presence: dict[str, events.Subscribed | events.Left] = {}
-        self._waiting_presence = asyncio.Event()
+        self._presence = Presence(self.safety.room, lambda event: self._begin(event, late=True))
         self._snapshotting: asyncio.Task[PackedSnapshot] | None = None
         self._changed = asyncio.Event()
         self._under_way: set[asyncio.Task[list[effects.Effect]]] = set()
@@ -106,7 +106,7 @@ class Coordinator:
                 tasks.create_task(self._tick())
                 tasks.create_task(self._evaluate())
                 tasks.create_task(self.safety.watch())
-                tasks.create_task(self._note_presence())
+                tasks.create_task(self._presence.keep_noting())
         except ExceptionGroup as group:  # noqa: F821  # the coordinator needs Python 3.11
             raise group.exceptions[0] from None
 
@@ -122,13 +122,9 @@ class Coordinator:
 
         Who comes and goes while the disk is full is noted when there is room: nothing is decided until then.
         """
-        if isinstance(event, events.Subscribed | events.Left) and (self.safety.full or event.device in self._presence):
-            self._presence[event.device] = event
-            self._waiting_presence.set()
+        if self._presence.hold(event):
             return []
-        if isinstance(event, events.Greeted | events.DeltaSealed) and event.device in self._presence:
-            # What is noted late must still come before what the device did after it.
-            self._begin(self._presence.pop(event.device), late=True)
+        self._presence.before(event)
         return await asyncio.shield(self._begin(event))
 
     def _begin(self, event: events.Event, *, late: bool = False) -> asyncio.Task[list[effects.Effect]]:
@@ -171,16 +167,6 @@ class Coordinator:
         async with self._order:
             found = await asyncio.get_running_loop().run_in_executor(self._thread, self.recorder.recall, event)
         return found if await self.safety.sync() else refused_for_room(event.device)
-
-    async def _note_presence(self) -> None:
-        while True:
-            await self._waiting_presence.wait()
-            self._waiting_presence.clear()
-            await self.safety.room.wait()
-            # All at once, to share a sync; when the disk fills again meanwhile, they wait where every event does.
-            noted = [self._begin(event, late=True) for event in self._presence.values()]
-            self._presence.clear()
-            await asyncio.gather(*(asyncio.shield(task) for task in noted))
 
     async def snapshot(self) -> PackedSnapshot:
         """A snapshot from which the log of commits goes on; a kept one if it still does, else one is made for all.
