@@ -53,7 +53,7 @@ async def with_fleet(folder: SimFolder, space: Callable[[], Space] | None = None
         await coordinator.submit(Subscribed(device, 1))
     for seq in (1, 2):
         await coordinator.submit(delta("oak", seq))
-    await coordinator.snapshot()
+    await coordinator.snapshots.usable()
     return coordinator
 
 

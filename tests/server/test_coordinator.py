@@ -66,7 +66,7 @@ async def test_a_commit_is_kept_though_the_device_that_caused_it_has_gone() -> N
     hearing.cancel()
     await asyncio.gather(hearing, return_exceptions=True)
     model.may_end.set()
-    snapshot = await coordinator.snapshot()
+    snapshot = await coordinator.snapshots.usable()
     assert (snapshot.version, coordinator.commits.version, coordinator.figures.totals.accepted) == (1, 1, 1)
 
 

@@ -39,7 +39,7 @@ async def test_with_a_full_disk_nothing_is_acknowledged_models_are_served_and_al
     assert (coordinator.figures.totals.accepted, coordinator.commits.version) == (accepted, version)
     # Who is behind gets the commit or the snapshot that is kept.
     assert coordinator.commits.after(0) is not None
-    assert (await coordinator.snapshot()).version == version
+    assert (await coordinator.snapshots.usable()).version == version
     status = await OperatorService(coordinator, 0.0).GetStatus(None, None)  # type: ignore[arg-type]
     assert "state.dir is full" in status.reason
 

@@ -17,10 +17,10 @@ from contextlib import suppress
 from dataclasses import replace
 
 from thinwire.common.disk import Space
-from thinwire.common.errors import DiskError, TaskError, ThinwireError
+from thinwire.common.errors import TaskError, ThinwireError
 from thinwire.common.values import Plan, Report, Verdict, Welcome
 from thinwire.server import effects, events, reception
-from thinwire.server.commits import CommitLog, PackedSnapshot
+from thinwire.server.commits import CommitLog
 from thinwire.server.conversation import Conversation, plausible
 from thinwire.server.core import refused_for_room
 from thinwire.server.evaluator import Evaluator
@@ -32,6 +32,7 @@ from thinwire.server.presence import Presence
 from thinwire.server.recorder import Decided, Recorder
 from thinwire.server.reserve import Reserve
 from thinwire.server.safety import Safety, first_of
+from thinwire.server.snapshots import Snapshots
 
 log = logging.getLogger("thinwire.server")
 
@@ -60,9 +61,6 @@ class Coordinator:
         self.commits = CommitLog(self.figures.dense_bytes, model.version)
         for commit in commits:
             self.commits.append(commit)
-        kept = recorder.journal.kept() if recorder.journal else None
-        if kept is not None and self.commits.reaches(kept.version):
-            self.commits.keep(kept)
         self.checksum = model.checksum
         self.sessions: dict[str, Conversation] = {}
         self.devices = self.figures.devices
@@ -75,8 +73,8 @@ class Coordinator:
         self.safety = Safety(
             recorder, metrics, self._perform, self._order, self._thread, reserve or Reserve(0.0, 0), space
         )
+        self.snapshots = Snapshots(recorder, self.commits, self.safety, self._order)
         self._presence = Presence(self.safety.room, lambda event: self._begin(event, late=True))
-        self._snapshotting: asyncio.Task[PackedSnapshot] | None = None
         self._changed = asyncio.Event()
         self._under_way: set[asyncio.Task[list[effects.Effect]]] = set()
         self._evaluations: asyncio.Queue[effects.Evaluate] = asyncio.Queue()
@@ -167,33 +165,6 @@ class Coordinator:
         async with self._order:
             found = await asyncio.get_running_loop().run_in_executor(self._thread, self.recorder.recall, event)
         return found if await self.safety.sync() else refused_for_room(event.device)
-
-    async def snapshot(self) -> PackedSnapshot:
-        """A snapshot from which the log of commits goes on; a kept one if it still does, else one is made for all.
-
-        Who waits no longer stops nobody: it is made all the same.
-        """
-        if (held := self.commits.usable_snapshot) is not None:
-            return held
-        if self._snapshotting is None or self._snapshotting.done():
-            self._snapshotting = asyncio.create_task(self._make_snapshot(), name="snapshot")
-        return await asyncio.shield(self._snapshotting)
-
-    async def _make_snapshot(self) -> PackedSnapshot:
-        # While the disk is full it could not be told, and the version would be an old one by then.
-        await self.safety.room.wait()
-        async with self._order:
-            model, through = self.core.model, self.core.ledger.published()
-            frozen = model.freeze()
-            waiting = self.safety.wait(Decided([], self.recorder.last))
-        made = await asyncio.to_thread(PackedSnapshot.of, frozen, model.layout, model.buffer_layout, through)
-        # Nobody may hear of a version that a power cut could still undo.
-        await waiting.carried_out
-        if self.recorder.journal is not None:
-            with suppress(DiskError):
-                await asyncio.to_thread(self.recorder.journal.keep, made)
-        self.commits.keep(made)
-        return made
 
     def report(self, device: str, report: Report) -> None:
         """Take over a device's own figures."""

@@ -246,7 +246,7 @@ class FleetService(session_pb2_grpc.FleetServiceServicer):
             return False
         if isinstance(due, SnapshotWanted):
             # On a full disk that takes long, and there may be words to say meanwhile.
-            await first_of(coordinator.snapshot(), session.wake.wait())
+            await first_of(coordinator.snapshots.usable(), session.wake.wait())
             return True
         await context.write(wire.response(due.word))
         if due.completed_bytes:
