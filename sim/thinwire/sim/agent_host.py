@@ -9,16 +9,17 @@ from thinwire.client.store import Covered, Joined, Sealed, Settled, records
 from thinwire.common import frames
 from thinwire.common.errors import DiskError
 from thinwire.common.values import FromCoordinator, Refusal, RefusalReason, Welcome
-from thinwire.sim.book import EPOCHS, Identity, ViolationError
 from thinwire.sim.clock import Clock
+from thinwire.sim.deltas import unsealed
 from thinwire.sim.disk import SimFolder
+from thinwire.sim.lives import EPOCHS, Identity
 from thinwire.sim.mortal import Agent, TokenTrainer
 from thinwire.sim.papers import Copy, Papers
 from thinwire.sim.scenario import Device as Description
 from thinwire.sim.tokens import Count, TokenLearner
 from thinwire.sim.trainer import Trainer
 from thinwire.sim.trouble import TroubledLine
-from thinwire.sim.witness import unsealed
+from thinwire.sim.violation import ViolationError
 from thinwire.trainer.replica import Replica
 
 if TYPE_CHECKING:
@@ -185,9 +186,9 @@ class AgentHost:
                 continue
             # A seal that was not safe is undone; so is an outcome, which will be heard of again.
             if seq in down:
-                self._limbo_P = self._limbo_P + self.witness.sealed[sha256]
+                self._limbo_P = self._limbo_P + self.witness.deltas.sealed[sha256]
             else:
-                self._takes_back(self.witness.sealed[sha256])
+                self._takes_back(self.witness.deltas.sealed[sha256])
 
     def _who(self, seq: int) -> Identity:
         assert self.agent is not None
@@ -238,7 +239,7 @@ class AgentHost:
             self._vague = False
             for seq, sha256 in self._back.items():
                 if not self.witness.settled(self._who(seq), sha256):
-                    self.witness.claim(self.name, self.witness.sealed[sha256])
+                    self.witness.accounts[self.name].claim(self.witness.deltas.sealed[sha256])
 
     # -- what the witness must know ----------------------------------------------------------------------------
 
@@ -259,7 +260,7 @@ class AgentHost:
             case Joined():
                 self._life = agent.life
             case Sealed():
-                self.witness.seal(record.sha256, body)
+                self.witness.deltas.seal(record.sha256, body)
                 papers.seals[record.seq] = record.sha256
                 papers.changes.append(record)
             case Settled() if record.refund:
@@ -267,7 +268,7 @@ class AgentHost:
                 self._letting_go.pop(record.seq, None)
                 if agent.core.seat.ready is None:
                     # Nobody is there to take it back: what comes next must.
-                    self._limbo_P = self._limbo_P + self.witness.sealed[papers.seals[record.seq]]
+                    self._limbo_P = self._limbo_P + self.witness.deltas.sealed[papers.seals[record.seq]]
             case Covered() if papers.adopted or record.seals >= agent.core.outbox.next_seq - 1:
                 # Otherwise it is of no use: without an earlier file, no note was taken of what was sealed since.
                 papers.adopted = record.generation
@@ -295,7 +296,7 @@ class AgentHost:
         for seq in replica.pending.keys() - self.held(agent).keys():
             self._letting_go.pop(seq, None)
             if not self.witness.settled(self._who(seq), self.papers.seals.get(seq)):
-                self._limbo_P = self._limbo_P + self.witness.pending(replica, seq)
+                self._limbo_P = self._limbo_P + self.witness.deltas.pending(replica, seq)
 
     def recovers(self, told: list[tuple[frames.ToTrainer, bytes]], errors: int) -> None:
         """A new trainer is told what there is of the residual; the rest is forgotten. `errors` of the disk came."""
@@ -308,7 +309,7 @@ class AgentHost:
             raise ViolationError(f"{self.name}: residual {papers.safe} is safe, but {generation} is given back")
         due_P = self._due(generation)
         self._takes_back(due_P)
-        self.witness.forget(self.name, self._limbo_P)
+        self.witness.accounts[self.name].forget(self._limbo_P)
         self._limbo_P, self._due_P = self._trial.nothing(), due_P
         assert self.agent is not None
         self._restored = self.agent.trainer
@@ -317,7 +318,7 @@ class AgentHost:
         found_P = due_P & self._limbo_P
         self._limbo_P = self._limbo_P - found_P
         if (due_P != found_P).any():
-            self.witness.claim(self.name, due_P - found_P)
+            self.witness.accounts[self.name].claim(due_P - found_P)
 
     def restores_nothing(self) -> None:
         """The trainer could not read what it was to be given back."""
@@ -333,9 +334,9 @@ class AgentHost:
             sha256 = papers.seals[change.seq]
             if isinstance(change, Sealed):
                 if change.seq > seals:
-                    due_P[self.witness.chosen[sha256]] = 0
+                    due_P[self.witness.deltas.chosen[sha256]] = 0
             elif change.refund > refunds:
-                due_P += self.witness.sealed[sha256]
+                due_P += self.witness.deltas.sealed[sha256]
         return due_P
 
     def begins_anew(self, before: int) -> None:
@@ -343,7 +344,7 @@ class AgentHost:
         agent = self.agent
         assert agent is not None
         self._papers[agent.life] = Papers()
-        self.witness.begins(self.name, agent.life)
+        self.witness.lives.begin(self.name, agent.life)
         self._vague, self._anew, self._letting_go = False, True, {}
         if before:
             if before // EPOCHS == agent.life // EPOCHS and not self._trial.operator.touched(self.name, before):
@@ -354,7 +355,7 @@ class AgentHost:
         elif self._abandoned is not None:
             (life, held), self._abandoned = self._abandoned, None
             self._settle_limbo(held, {}, life)
-            self.witness.forget(self.name, self._limbo_P)
+            self.witness.accounts[self.name].forget(self._limbo_P)
             self._limbo_P = self._trial.nothing()
 
     # -- how it is ---------------------------------------------------------------------------------------------

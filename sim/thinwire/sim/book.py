@@ -11,17 +11,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from thinwire.common.values import Outcome
 from thinwire.server import entries
+from thinwire.sim.lives import EPOCHS, Identity
 from thinwire.sim.tokens import Count, doubled
-
-Identity = tuple[str, int, int]  # device, life, seq
-# A life is a store epoch in a lineage, as one number: no lineage here sees so many epochs.
-EPOCHS = 10_000
-
-
-class ViolationError(AssertionError):
-    """A promise was broken."""
+from thinwire.sim.told import Told
+from thinwire.sim.violation import demand
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +56,10 @@ class Sums:
         """Which delta an entry is about."""
         return entry.device, self.generation * EPOCHS + entry.epoch, entry.seq
 
+    def about(self, entry: entries.AnyEntry) -> Identity | None:
+        """Which delta an entry is about, if any."""
+        return self.identity(entry) if isinstance(entry, entries.Admitted | entries.Rejected) else None
+
     def book(self, written: Written) -> None:
         """Add an entry; raise ViolationError when a token would count twice."""
         match written.entry:
@@ -70,8 +68,7 @@ class Sums:
                 assert written.token_P is not None
                 self.accepted[entry.device] = self.accepted.get(entry.device, self.nothing_P) + written.token_P
                 self.folded_P = self.folded_P + entry.weight * written.token_P
-                if doubled(self.accepted[entry.device]):
-                    raise ViolationError(f"{entry.device}: a token was accepted twice")
+                demand(not doubled(self.accepted[entry.device]), f"{entry.device}: a token was accepted twice")
             case entries.Rejected() as entry:
                 self.settled[self.identity(entry)] = entry
                 if not entry.refund and written.token_P is not None:
@@ -95,23 +92,18 @@ class Book:
     sums: Sums
     journal: list[Written] = field(default_factory=list)
     digests: dict[int, bytes] = field(default_factory=dict)
-    outcomes: dict[Identity, Outcome] = field(default_factory=dict)
-    published: dict[int, bytes] = field(default_factory=dict)
     models: dict[int, bytes] = field(default_factory=dict)  # by version: a fingerprint of the weights
-    revealed_version: int = 0
-    epochs: dict[str, int] = field(default_factory=dict)  # by device: the store epoch that it was told
-    leaders: dict[str, int] = field(default_factory=dict)  # by device: the leader epoch that it was told
+    told: Told = field(default_factory=Told)
 
     @classmethod
     def begin(cls, base: Sums, version: int = 0) -> Book:
         """A lineage that begins with these sums."""
-        return cls(base, base.copy(), revealed_version=version)
+        return cls(base, base.copy(), told=Told(version))
 
     def copy(self) -> Book:
         """The book as it is now; nothing that is written into this one later is in it."""
         return Book(
-            self.base, self.sums.copy(), list(self.journal), dict(self.digests), dict(self.outcomes),
-            dict(self.published), dict(self.models), self.revealed_version, dict(self.epochs), dict(self.leaders),
+            self.base, self.sums.copy(), list(self.journal), dict(self.digests), dict(self.models), self.told.copy(),
         )  # fmt: skip
 
     def write(self, written: Written) -> None:

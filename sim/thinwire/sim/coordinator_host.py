@@ -12,11 +12,11 @@ from thinwire.server.journal import Journal
 from thinwire.server.model import Commit
 from thinwire.server.recorder import Recorder
 from thinwire.server.staging import Staging
-from thinwire.sim.book import ViolationError
 from thinwire.sim.call import Call
 from thinwire.sim.clock import Clock
 from thinwire.sim.disk import SimFolder
 from thinwire.sim.process import Process
+from thinwire.sim.violation import ViolationError
 from thinwire.sim.witness import Witness
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ class CoordinatorHost:
                 self.folder.remove(name)
             journal = self._journal()
             # A run that a rollback or a backup left is never half begun.
-            assert len(trial.witness.lineages) == 1
+            assert len(trial.witness.lives.lineages) == 1
             state = trial.first_state()
             journal.begin(state)
             trial.witness.told(state)

@@ -57,7 +57,7 @@ class Agent(Device):
     @property
     def life(self) -> int:
         """The lineage and the store epoch that it is in."""
-        return self.host.witness.life(self.core.custody.lineage, self.core.custody.epoch)
+        return self.host.witness.lives.life(self.core.custody.lineage, self.core.custody.epoch)
 
     def clock_leapt(self) -> None:
         """Look at the deadline again."""
@@ -124,7 +124,7 @@ class Agent(Device):
         self.host.reach(f"agent.say.{type(effect.message).__name__}")
         word = effect.message
         if isinstance(word, values.DeltaChunk) and word.header is not None:
-            self.host.witness.said(self.name, self.life, word.seq, word.header.sha256)
+            self.host.witness.lives.said(self.name, self.life, word.seq, word.header.sha256)
         super()._say(effect)
 
     def _tell(self, frame: frames.ToTrainer, body: bytes) -> None:

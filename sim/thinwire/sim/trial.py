@@ -25,7 +25,6 @@ from thinwire.server.rules import Rules
 from thinwire.server.state import Identity, RunState
 from thinwire.sim.agenda import Agenda
 from thinwire.sim.agent_host import AgentHost
-from thinwire.sim.book import ViolationError
 from thinwire.sim.clock import time_of_day
 from thinwire.sim.coordinator_host import CoordinatorHost
 from thinwire.sim.disk import Crash
@@ -35,6 +34,7 @@ from thinwire.sim.operator import Operator
 from thinwire.sim.points import AIMS, needed
 from thinwire.sim.tokens import Count, TokenLearner, purses
 from thinwire.sim.trouble import Trouble
+from thinwire.sim.violation import ViolationError
 from thinwire.sim.witness import Witness
 
 SIZE = 32
@@ -264,7 +264,7 @@ class Trial:
         """A run that nobody has taken part in yet."""
         learner = TokenLearner(next(iter(self.purses.values())))
         model = GlobalModel(self.layout, self._buffers, learner.weights_P, learner.read_buffers())
-        return RunState(Identity(lineage=self.witness.lineages[0], task="simulated"), model)
+        return RunState(Identity(lineage=self.witness.lives.lineages[0], task="simulated"), model)
 
     def trouble(self, dice: random.Random) -> Trouble:
         """What kind of link a device has."""
