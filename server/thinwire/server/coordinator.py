@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from thinwire.common.disk import Space
-from thinwire.common.errors import TaskError, ThinwireError
+from thinwire.common.errors import ThinwireError
 from thinwire.common.values import Plan, Report, Verdict, Welcome
 from thinwire.server import effects, events, reception
 from thinwire.server.commits import CommitLog
@@ -25,6 +25,7 @@ from thinwire.server.conversation import Conversation, plausible
 from thinwire.server.core import refused_for_room
 from thinwire.server.evaluator import Evaluator
 from thinwire.server.figures import Figures
+from thinwire.server.measuring import Measuring
 from thinwire.server.metrics import CoordinatorMetrics
 from thinwire.server.model import Commit
 from thinwire.server.plans import Plans
@@ -67,7 +68,7 @@ class Coordinator:
         self.open = state.phase != "starting"
         self.final = effects.Finished(model.version, state.reason) if state.phase == "finished" else None
         self.done = asyncio.Event()
-        self._evaluator = evaluator
+        self._measuring = Measuring(evaluator, metrics, self.submit)
         self._thread = ThreadPoolExecutor(1, "core")
         self._order = asyncio.Lock()
         self.safety = Safety(
@@ -77,7 +78,6 @@ class Coordinator:
         self._presence = Presence(self.safety.room, lambda event: self._begin(event, late=True))
         self._changed = asyncio.Event()
         self._under_way: set[asyncio.Task[list[effects.Effect]]] = set()
-        self._evaluations: asyncio.Queue[effects.Evaluate] = asyncio.Queue()
         metrics.connected.set_function(lambda: len(self.sessions))
         metrics.journal.set_function(lambda: recorder.last)
 
@@ -102,11 +102,20 @@ class Coordinator:
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._tick())
-                tasks.create_task(self._evaluate())
+                tasks.create_task(self._measuring.keep_measuring())
                 tasks.create_task(self.safety.watch())
                 tasks.create_task(self._presence.keep_noting())
         except ExceptionGroup as group:  # noqa: F821  # the coordinator needs Python 3.11
             raise group.exceptions[0] from None
+
+    async def _tick(self) -> None:
+        while True:
+            self._changed.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(self.core.deadline):
+                    await self._changed.wait()
+                    continue
+            await self.submit(events.Tick())
 
     async def close(self) -> None:
         """Make everything safe and let go of the journal; no event is taken any more."""
@@ -160,6 +169,16 @@ class Coordinator:
             self.safety.fail(error)
             return NEVER
 
+    def _timed(self, event: events.Event, now: float) -> Decided:
+        began = time.perf_counter()
+        decided = self.recorder.handle(event, now)
+        took_s = time.perf_counter() - began
+        if any(isinstance(effect, effects.Published) for effect in decided.effects):
+            self.metrics.commit.observe(took_s)
+        elif isinstance(event, events.DeltaSealed):
+            self.metrics.admit.observe(took_s)
+        return decided
+
     async def recall(self, event: events.Greeted) -> effects.Recognised | effects.Refused:
         """Answer a device that greets while the disk is full: what is known and safe, and nothing new."""
         async with self._order:
@@ -178,16 +197,6 @@ class Coordinator:
 
     # -- carrying out ------------------------------------------------------------------------------------------
 
-    def _timed(self, event: events.Event, now: float) -> Decided:
-        began = time.perf_counter()
-        decided = self.recorder.handle(event, now)
-        took_s = time.perf_counter() - began
-        if any(isinstance(effect, effects.Published) for effect in decided.effects):
-            self.metrics.commit.observe(took_s)
-        elif isinstance(event, events.DeltaSealed):
-            self.metrics.admit.observe(took_s)
-        return decided
-
     def _perform(self, effect: effects.Effect) -> None:
         match effect:
             case effects.Settled():
@@ -200,7 +209,7 @@ class Coordinator:
             case effects.Published():
                 self._publish(effect)
             case effects.Evaluate():
-                self._evaluations.put_nowait(effect)
+                self._measuring.want(effect)
             case effects.Finished():
                 self.final = effect
                 self.figures.end()
@@ -245,35 +254,6 @@ class Coordinator:
     def status(self) -> str:
         """What the training waits for, in words."""
         return self.held_back or self.core.status()
-
-    # -- time and evaluation -----------------------------------------------------------------------------------
-
-    async def _tick(self) -> None:
-        while True:
-            self._changed.clear()
-            with suppress(TimeoutError):
-                async with asyncio.timeout_at(self.core.deadline):
-                    await self._changed.wait()
-                    continue
-            await self.submit(events.Tick())
-
-    async def _evaluate(self) -> None:
-        while True:
-            wanted = await self._evaluations.get()
-            metrics: dict[str, float] = {}
-            if self._evaluator is not None:
-                began = time.perf_counter()
-                try:
-                    metrics = await self._evaluator.measure(
-                        wanted.version, wanted.weights_P, wanted.buffers_B
-                    )
-                except TaskError as error:
-                    log.error("evaluation failed", extra={"version": wanted.version, "reason": str(error)})
-                self.metrics.evaluate.observe(time.perf_counter() - began)
-            if "accuracy" in metrics:
-                self.metrics.quality.set(metrics["accuracy"])
-            log.info("evaluated", extra={"version": wanted.version, **metrics})
-            await self.submit(events.Evaluated(wanted.version, metrics))
 
 
 class ClosedError(ThinwireError):
