@@ -102,3 +102,23 @@ def test_a_budget_that_is_spent_leaves_a_single_value_until_the_next_day() -> No
     assert links.bound("a", 0.3) == 1 / P
     links.see_report("a", seen(sent=90_000_000), now=DAY_S)
     assert links.bound("a", 0.3) == pytest.approx(1000 / 1.5 / P)
+
+
+def test_after_a_restart_a_device_goes_on_with_what_its_link_carried_until_that_is_measured() -> None:
+    links = aware()
+    links.go_on("a", 0.08)
+    assert links.bound("a", 1.0) == 0.08
+    assert links.bound("a", 0.05) == 0.05, "the policy stays the upper bound"
+    links.see_delta("a", kept=8000, packed_bytes=12_000)
+    assert links.bound("a", 1.0) == 0.08, "what was on its way says nothing of the link"
+    links.see_report("a", seen(30_000.0), now=5.0)
+    assert links.bound("a", 1.0) == pytest.approx(0.16)
+
+
+def test_after_a_restart_a_link_that_nobody_can_measure_is_tried_with_more_and_more() -> None:
+    links = aware()
+    links.go_on("a", 0.02)
+    for _ in range(10):
+        links.see_delta("a", kept=2000, packed_bytes=3000)
+        links.see_report("a", seen(), now=5.0)
+    assert links.bound("a", 1.0) == pytest.approx(0.02 * 1.05**10)

@@ -6,6 +6,7 @@ from named import PACES, SIZE, played
 from numpy.typing import NDArray
 
 from thinwire.common.layout import Layout
+from thinwire.common.settings.algorithms import ALGORITHMS
 from thinwire.server import core, effects
 from thinwire.server.admit import Admission
 from thinwire.server.core import CoordinatorCore
@@ -14,15 +15,14 @@ from thinwire.server.model import GlobalModel
 from thinwire.server.rules import Rules
 from thinwire.server.state import Frozen, RunState
 
-METHODS = {
-    "fedadam": ("fedadam", ()),
-    "fedyogi": ("fedyogi", ()),
-    "fedasync": ("fedasync", ()),
-    "fedbuff": ("fedbuff", ()),
-    "diloco-delayed": ("diloco-delayed", ()),
+RATES = ("density.up=0.2", "density.down=0.4", "density.window=1", "density.ladder=[]")
+METHODS: dict[str, tuple[str, tuple[str, ...]]] = {
+    **{name: (name, ()) for name in ALGORITHMS},
     "delayed nesterov": ("fedbuff", ("aggregation.server_optimizer=nesterov", "aggregation.server_momentum=0.5",
                                      "aggregation.server_momentum_every=3")),
-    "dpga": ("dpga", ()),
+    **{policy: ("thinwire", (*RATES, f"density.policy={policy}")) for policy in ("temporal", "spatial")},
+    "groups that share a mask": ("dpga", (*RATES, "density.policy=spatio-temporal", "aggregation.clip_norm=0.5")),
+    "links": ("fedavg-topk", (*RATES, "density.link_aware=true", "density.daily_budget=100000")),
     "taylor": ("thinwire", ("correction.taylor_server=8", "aggregation.mode=async", "density.up=0.5")),
 }  # fmt: skip
 

@@ -5,9 +5,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
+
 from thinwire.bench.loopback import Serving, model_of, serving, settings_of
 from thinwire.bench.scripted import ScriptedDevice, delta_of
-from thinwire.common.codec import ValueCode
+from thinwire.common.codec import ValueCode, kept_of
+from thinwire.common.settings import CoordinatorSettings
 from thinwire.common.values import (
     CHUNK_BYTES,
     CommitChunk,
@@ -29,11 +32,11 @@ SETTINGS = settings_of("density.up=1.0", "aggregation.buffer=1")
 
 
 @asynccontextmanager
-async def coordinator(path: Path) -> AsyncIterator[Serving]:
+async def coordinator(path: Path, settings: CoordinatorSettings = SETTINGS) -> AsyncIterator[Serving]:
     """The coordinator of this state folder, for as long as the block lasts."""
     home = Home(path)
     try:
-        async with serving(MODEL, SETTINGS, home) as served:
+        async with serving(MODEL, settings, home) as served:
             yield served
     finally:
         home.close()
@@ -125,6 +128,36 @@ async def test_a_device_that_knows_more_than_the_journal_is_refused_and_training
         assert (refusal.reason, refusal.fatal) == (RefusalReason.STATE_REGRESSED, False)
         assert "older backup" in refusal.message
         assert "thinwire rollback" in served.coordinator.core.status()
+
+
+async def test_a_device_on_a_thin_link_is_not_asked_for_everything_because_its_coordinator_was_started_again(
+    tmp_path: Path,
+) -> None:
+    settings = settings_of("density.up=1.0", "density.link_aware=true", "aggregation.buffer=1")
+    delta = delta_of(MODEL.layout, 1, density=0.02)
+    async with coordinator(tmp_path, settings) as served, stream_to(served) as stream:
+        welcome = await stream.join()
+        assert welcome.plan.density == 1.0, "nobody knows its link yet"
+        await stream.deliver(delta)
+    async with coordinator(tmp_path, settings) as served, stream_to(served) as stream:
+        again = await stream.greet(welcome.lineage, 1, [Sealed(1, delta.header.sha256)])
+        assert kept_of(again.plan.density, MODEL.layout.size) == kept_of(0.02, MODEL.layout.size)
+
+
+async def test_a_start_that_sums_otherwise_than_before_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    momentum = ("aggregation.server_momentum=0.9", "density.policy=temporal")
+    told = []
+    for sets in ((), (), momentum, momentum, ()):
+        caplog.clear()
+        async with coordinator(tmp_path, settings_of(*sets)):
+            pass
+        told.append([getattr(record, "changed", "") for record in caplog.records if "other settings" in record.msg])
+    assert [len(words) for words in told] == [0, 0, 1, 0, 1]
+    assert "density.policy=temporal" in told[2][0]
+    assert "outer.momentum=0.9" in told[2][0]
+    assert "outer.learning_rate" not in told[2][0], "that is as it was"
 
 
 def _hello(lineage: bytes, *, sealed: int, settled: int = 0, version: int = 0) -> Hello:

@@ -99,6 +99,8 @@ class Worker:
 
 
 def device_of(start: frames.Start) -> DeviceInfo:
-    """The device that a Start frame describes."""
+    """The device that a Start frame describes; the seed of its batches is another for each trainer that seals."""
     data_dir = Path(start.data_dir) if start.data_dir else None
-    return DeviceInfo(start.device, start.shard, start.shards, start.seed, data_dir)
+    # Else a device whose trainer is often lost would see its first batches again and again, and never the others.
+    seed = (start.seed + start.next_seq - 1) % (1 << 63)
+    return DeviceInfo(start.device, start.shard, start.shards, seed, data_dir)

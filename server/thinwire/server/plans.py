@@ -5,6 +5,7 @@ The policy's densities come from the core, in the order of its decisions; what t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from thinwire.common.values import Plan, Report
@@ -21,11 +22,19 @@ class Plans:
         self._told: dict[str, float] = {}
 
     @classmethod
-    def of(cls, plan: Plan, links: LinkRules | None, parameters: int) -> Plans:
-        """Bounded by links where there are rules for that, for a model of so many parameters."""
+    def of(
+        cls, plan: Plan, links: LinkRules | None, parameters: int, before: Mapping[str, float] | None = None
+    ) -> Plans:
+        """Bounded by links where there are rules for that, for a model of so many parameters.
+
+        `before` has what links carried under the coordinator before this one, by device.
+        """
         if links is None:
             return cls(plan)
-        return cls(plan, LinkAware(links, parameters=parameters, local_steps=plan.local_steps))
+        aware = LinkAware(links, parameters=parameters, local_steps=plan.local_steps)
+        for device, density in (before or {}).items():
+            aware.go_on(device, density)
+        return cls(plan, aware)
 
     def rate(self, device: str, density: float | None) -> Plan | None:
         """The policy's density for a device, None for the plan's own; the plan to tell it, if that changes anything."""

@@ -24,7 +24,7 @@ from thinwire.server.plans import Plans
 from thinwire.server.recorder import Recorder
 from thinwire.server.reserve import Reserve
 from thinwire.server.service import task_params_json
-from thinwire.server.state import Identity, RunState
+from thinwire.server.state import Identity, RunState, rules_in_words
 from thinwire.server.training import admission_of, link_rules_of, plan_of, rules_of
 
 log = logging.getLogger("thinwire.server")
@@ -63,7 +63,18 @@ def resume(settings: CoordinatorSettings, path: Path, evaluator: Evaluator | Non
             "seconds": round(time.perf_counter() - began, 3),
         },
     )
+    if changed := _changed(settings, found.state):
+        log.warning("the training goes on by other settings than before", extra={"changed": ", ".join(changed)})
     return _coordinator(settings, found.state, journal, evaluator, found.commits)
+
+
+def _changed(settings: CoordinatorSettings, state: RunState) -> list[str]:
+    """What is summed or rated otherwise from now on, as NAME=VALUE; nothing where nobody led the run before."""
+    rules = rules_of(settings, evaluate=False)
+    now = rules_in_words(rules.denominator, rules.sums(settings.aggregation.max_staleness), rules.density)
+    before = state.rules_in_force if state.leader_epoch else now
+    names = sorted(before.keys() | now.keys())
+    return [f"{name}={now.get(name)}" for name in names if before.get(name) != now.get(name)]
 
 
 def refuse_other_model(state: RunState, model: ModelDescription) -> None:
@@ -86,7 +97,8 @@ def _coordinator(
     admission = admission_of(settings, state.model.layout, state.model.buffer_layout)
     core = CoordinatorCore(rules_of(settings, evaluate=evaluator is not None), state, admission)
     welcome = _welcome(settings, state)
-    plans = Plans.of(welcome.plan, link_rules_of(settings), state.model.layout.size)
+    before = state.density.held_back if state.density else {}
+    plans = Plans.of(welcome.plan, link_rules_of(settings), state.model.layout.size, before)
     return Coordinator(
         Recorder(core, journal), welcome, evaluator, CoordinatorMetrics(), commits, plans,
         Reserve(settings.state.reserve, reserve.MOST_BYTES), _space(journal),

@@ -97,6 +97,11 @@ class RunState:
         self.density: DensityPolicy | None = None
         self._density_rules: DensityRules | None = None
 
+    @property
+    def rules_in_force(self) -> dict[str, Any]:
+        """By which rules the last process summed and rated, by name."""
+        return rules_in_words(*self._rules, self._density_rules)
+
     def apply(self, entry: entries.AnyEntry, body: bytes, number: int) -> Commit | None:
         """Apply entry `number` of a journal; give the commit if it is one.
 
@@ -287,6 +292,12 @@ class RunState:
         if state.density is not None:
             state.density.load(frozen.density, _named(vectors, "density."))
         return state
+
+
+def rules_in_words(denominator: str, outer: Mapping[str, Any], density: DensityRules | None) -> dict[str, Any]:
+    """Rules by names that are no two's."""
+    optimiser = {f"outer.{name}": value for name, value in outer.items()}
+    return {"denominator": denominator, **optimiser, **{f"density.{k}": v for k, v in fields_of(density).items()}}
 
 
 def fields_of(rules: DensityRules | None) -> dict[str, Any]:

@@ -72,6 +72,12 @@ class Dynamic:
         members = [self.group_of(device) for device in list(self._state.accounts)]
         return [Group(rate.density, members.count(group)) for group, rate in enumerate(self._state.rates)]
 
+    @property
+    def held_back(self) -> dict[str, float]:
+        """What the newest deltas carried, of the devices that send less than their rate."""
+        accounts = self._state.accounts.items() if self._rules.by_link else ()
+        return {device: account.sent for device, account in accounts if self._falls_short(device)}
+
     def see_delta(self, seen: DeltaSeen) -> None:
         """Keep its device's loss, energy and direction."""
         account = self._state.accounts.setdefault(seen.device, Account(share=seen.share))

@@ -9,8 +9,9 @@ Round trips do not count: several deltas may be under way, and the correction pa
 density is the upper bound, `least` the lower. A data budget is harder than either: what is left of the day's bytes,
 less what commits will take, is spread evenly over the rest of the day.
 
-What is here comes from reports, which are in no journal: after a restart of the coordinator it starts anew, and until
-a device has reported and sent again, its bound is none. A day begins with the device's first report.
+What is here comes from reports, which are in no journal. Until a device has reported and sent, its bound is none; after
+a restart of the coordinator it is what the device sent last, which a journal does hold. A day begins with the device's
+first report.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ class _Link:
     value_bytes: float = 0.0
     goodput: float = 0.0
     step_s: float = 0.0
+    before: float = 0.0  # density that it had under the coordinator before this one; 0 for its own choice
     growths: int = 0
     delivered: bool = False  # something, since the last report
     day_at: float = 0.0
@@ -64,6 +66,10 @@ class LinkAware:
         self._least, self._budget_bytes = rules.least, rules.budget_bytes
         self._parameters, self._local_steps = parameters, local_steps
         self._links: dict[str, _Link] = {}
+
+    def go_on(self, device: str, density: float) -> None:
+        """The coordinator was started again, and this is what the device's link carried before."""
+        self._link(device).before = density
 
     def see_delta(self, device: str, kept: int, packed_bytes: int) -> None:
         """A delta was admitted: learn what a value costs."""
@@ -87,10 +93,10 @@ class LinkAware:
     def bound(self, device: str, density: float) -> float:
         """The density that this device shall use, of the one that the policy gives."""
         link = self._links.get(device)
-        if link is None or not link.value_bytes:
+        if link is None:
             return density
-        wanted = min(density, max(self._least, self._density(link, self._hidden(link))))
-        if link.allowance is not None:
+        wanted = min(density, max(self._least, self._carried(link)))
+        if link.allowance is not None and link.value_bytes:
             wanted = min(wanted, max(1 / self._parameters, self._density(link, link.allowance)))
         if link.given > density or abs(wanted - link.given) > CHANGE * link.given:
             link.given = wanted
@@ -102,10 +108,11 @@ class LinkAware:
     def _density(self, link: _Link, size_bytes: float) -> float:
         return size_bytes / (link.value_bytes * self._parameters)
 
-    def _hidden(self, link: _Link) -> float:
-        if not link.goodput or not link.step_s:
-            return float("inf")
-        return HEADROOM * link.goodput * self._local_steps * link.step_s * GROWTH**link.growths
+    def _carried(self, link: _Link) -> float:
+        if not (link.goodput and link.step_s and link.value_bytes):
+            return (link.before or float("inf")) * GROWTH**link.growths
+        hidden = HEADROOM * link.goodput * self._local_steps * link.step_s
+        return self._density(link, hidden * GROWTH**link.growths)
 
     def _spread(self, link: _Link, seen: LinkSeen, now: float) -> None:
         if link.first is None or now - link.day_at >= DAY_S:

@@ -69,6 +69,10 @@ class DensityPolicy(Protocol):
     def groups(self) -> list[Group]:
         """Every group; never empty."""
 
+    @property
+    def held_back(self) -> dict[str, float]:
+        """What the newest deltas carried, of the devices that send less than their rate because of their links."""
+
     def dump(self) -> tuple[Fields, Arrays]:
         """The whole state, as JSON and rows of float32."""
 
