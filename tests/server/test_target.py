@@ -48,6 +48,16 @@ def test_a_target_met_by_an_older_version_is_confirmed_on_the_newest_which_holds
     assert one(fleet.happens(Evaluated(2, {"accuracy": 0.95})), Finished).version == 2
 
 
+def test_a_target_that_was_met_is_confirmed_at_once_however_rare_evaluations_are() -> None:
+    fleet = Fleet(policy=Buffered(1), evaluate=True, evaluate_every=3, target_accuracy=0.9, patience=1)
+    fleet.join("a")
+    fleet.delta("a")
+    assert one(fleet.delta("a"), Evaluate).version == 2
+    fleet.delta("a")
+    assert one(fleet.happens(Evaluated(2, {"accuracy": 0.95})), Evaluate).version == 3
+    assert one(fleet.happens(Evaluated(3, {"accuracy": 0.95})), Finished).version == 3
+
+
 def test_a_confirmation_that_fails_lets_training_go_on_with_what_waited() -> None:
     fleet = watched()
     fleet.delta("a")
