@@ -35,8 +35,12 @@ class Deltas:
         delta = replica.pending[seq]
         return self._dense(delta.index_K, delta.value_K)
 
+    def nothing(self) -> Count:
+        """No token at all (P,)."""
+        return np.zeros(self._limits.size, np.int64)
+
     def _dense(self, index_K: NDArray[np.int64], value_K: NDArray[np.float32]) -> Count:
-        token_P: Count = np.zeros(self._limits.size, np.int64)
+        token_P = self.nothing()
         token_P[index_K] = counted(value_K)
         return token_P
 

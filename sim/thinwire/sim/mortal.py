@@ -40,11 +40,12 @@ class TokenTrainer(Trainer):
 
     def _obey(self, frame: frames.ToTrainer, body: bytes) -> None:
         if isinstance(frame, frames.SaveResidual):
-            self.host.saves(frame, self.course.replica)
+            assert self.host.agent is not None
+            self.host.estate.saves(self.host.agent, frame, self.course.replica)
         try:
             super()._obey(frame, body)
         except DiskError:
-            self.host.restores_nothing()
+            self.host.estate.restores_nothing()
             self._agenda.soon(self.host.lose_trainer)
 
 
@@ -58,6 +59,11 @@ class Agent(Device):
     def life(self) -> int:
         """The lineage and the store epoch that it is in."""
         return self.host.witness.lives.life(self.core.custody.lineage, self.core.custody.epoch)
+
+    @property
+    def held(self) -> dict[int, bytes]:
+        """The deltas in its outbox, by number: SHA-256."""
+        return {delta.seq: delta.header.sha256 for delta in self.core.outbox.pending()}
 
     def clock_leapt(self) -> None:
         """Look at the deadline again."""
@@ -75,13 +81,12 @@ class Agent(Device):
     def _handle(self, event: agent_events.Event) -> None:
         if self.quit is not None:
             return
-        before, held = self.life, self.host.held(self) if isinstance(event, agent_events.Received) else {}
+        before, held = self.life, self.held if isinstance(event, agent_events.Received) else {}
         decided = self.core.handle(event, self.host.clock.now(self.core.deadline))
         if self.life != before:
-            self.host.begins_anew(before)
+            self.host.estate.begins_anew(self, before)
         elif isinstance(event, agent_events.Received):
-            self.host.lets_go(held)
-            self.host.hears(event.message)
+            self.host.estate.hears(self, held, event.message)
         for effect in decided:
             # One of them may have been the end of this process.
             if self.quit is None:
@@ -90,7 +95,7 @@ class Agent(Device):
 
     def _persist(self, effect: agent_effects.Persist | agent_effects.Flush) -> None:
         if isinstance(effect, agent_effects.Persist):
-            self.host.keeps(effect.record, effect.body)
+            self.host.estate.keeps(self, effect.record, effect.body)
             self.host.reach(f"agent.keep.{type(effect.record).__name__}")
         try:
             if isinstance(effect, agent_effects.Persist):
@@ -103,7 +108,7 @@ class Agent(Device):
             self._handle(agent_events.DiskRefused(str(error)))
         else:
             if isinstance(effect, agent_effects.Flush) or effect.record.synced:
-                self.host.kept()
+                self.host.estate.kept(self)
                 self._handle(agent_events.Persisted())
 
     def _recover(self) -> None:
@@ -117,7 +122,7 @@ class Agent(Device):
         except DiskError:
             self.host.ends_itself()
             return
-        self.host.recovers(told, self.host.folder.errors - errors)
+        self.host.estate.recovers(self, told, self.host.folder.errors - errors)
         self._handle(agent_events.Recovered(recovery.forgotten_cuts, recovery.problem))
 
     def _say(self, effect: agent_effects.Send) -> None:
@@ -140,5 +145,5 @@ class Agent(Device):
         super()._start_trainer(effect)
 
     def _end_trainer(self) -> None:
-        self.host.trainer_ends()
+        self.host.estate.trainer_ends(self)
         super()._end_trainer()

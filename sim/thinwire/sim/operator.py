@@ -85,7 +85,7 @@ class Operator:
         older, newest = copies.pop(self._dice.randrange(len(copies))), host.copied()
         if newest is not None and len(copies) < MOST_COPIES:
             copies.append(newest)
-        self._touched |= {(host.name, older.safe_life), (host.name, older.life)}
+        self._touched |= {(host.name, life) for life in older.drawer.lives}
         self._trial.tell("an older disk is put into a device")
         self._trial.stop(host.name)
         host.put_back(older)

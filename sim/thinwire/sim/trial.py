@@ -14,8 +14,6 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-
 from thinwire.common.codec import ValueCode, kept_of
 from thinwire.common.values import Plan
 from thinwire.server.admit import Admission
@@ -32,7 +30,7 @@ from thinwire.sim.injector import Injector
 from thinwire.sim.misfortunes import Misfortunes
 from thinwire.sim.operator import Operator
 from thinwire.sim.points import AIMS, needed
-from thinwire.sim.tokens import Count, TokenLearner, purses
+from thinwire.sim.tokens import TokenLearner, purses
 from thinwire.sim.trouble import Trouble
 from thinwire.sim.violation import ViolationError
 from thinwire.sim.witness import Witness
@@ -217,10 +215,6 @@ class Trial:
         else:
             self.agents[victim].crash(power=False)
         self.agenda.at(self.agenda.now + 0.5, host.start)
-
-    def nothing(self) -> Count:
-        """No token at all (P,)."""
-        return np.zeros(SIZE, np.int64)
 
     def note(self, what: str) -> None:
         """A line of the trace."""
