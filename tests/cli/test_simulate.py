@@ -10,7 +10,7 @@ from thinwire.cli.main import main
 from thinwire.common.errors import TaskError
 from thinwire.common.exits import Exit
 from thinwire.common.history import History
-from thinwire.sim import compare
+from thinwire.sim import engine
 from thinwire.sim.cell import Cell, Seen, run_cell
 
 SCENARIO = """
@@ -83,7 +83,7 @@ def test_an_interrupted_command_says_what_is_kept_which_a_failed_run_is_not(
             raise fate
         return run_cell(cell, seen)
 
-    monkeypatch.setattr(compare, "run_cell", run)
+    monkeypatch.setattr(engine, "run_cell", run)
     folder = tmp_path / "out"
     result = CliRunner().invoke(main, ["simulate", str(file), "--out", str(folder)])
     assert result.exit_code == Exit.INTERRUPT

@@ -9,6 +9,7 @@ from thinwire.common.errors import TaskError
 from thinwire.common.history import History, HistoryError, Row, read_history
 from thinwire.sim.cell import Cell, run_cell
 from thinwire.sim.compare import CellsFailedError, News, cells_of, run_cells
+from thinwire.sim.engine import Processes
 from thinwire.sim.outcome import outcome_of, summary
 from thinwire.sim.own_code import code_of
 from thinwire.sim.settings import Scenario, read_scenario
@@ -139,7 +140,7 @@ def test_what_is_there_already_and_what_is_replaced_is_told(tmp_path: Path) -> N
 def test_a_method_that_fails_keeps_no_other_from_running(tmp_path: Path, jobs: int) -> None:
     scenario = bowl("methods.dense.task.id=quadratic", "methods.dense.task.params.siz=3")
     with pytest.raises(CellsFailedError) as caught:
-        run_cells(cells_of(scenario), tmp_path, jobs)
+        run_cells(cells_of(scenario), tmp_path, Processes(jobs))
     assert [history.header.seed for history in caught.value.histories] == [1, 2]
     lines = str(caught.value).splitlines()
     assert lines[0] == "2 of 4 runs failed, the others are kept"

@@ -15,6 +15,7 @@ from thinwire.common.exits import Exit
 if TYPE_CHECKING:
     from thinwire.common.history import History
     from thinwire.sim.cell import Cell
+    from thinwire.sim.engine import Engine
     from thinwire.sim.settings import Scenario
 
 # Columns of the summary that a narrow terminal goes without, first to go first.
@@ -40,11 +41,18 @@ SPARE = (
     "--devices", type=click.IntRange(1), metavar="N",
     help="A fleet of so many devices: groups, buffers and min_devices in proportion.",
 )  # fmt: skip
-@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Runs at a time, a process each.")
+@click.option(
+    "--jobs", type=click.IntRange(1), show_default="1; with a Ray cluster, its processors",
+    help="Runs at a time, a process each.",
+)  # fmt: skip
+@click.option(
+    "--engine", type=click.Choice(["processes", "ray"]), default="processes", show_default=True,
+    help="Who does the runs: processes of this machine, or Ray, on the cluster that RAY_ADDRESS names.",
+)  # fmt: skip
 @click.option("sets", "--set", metavar="KEY=VALUE", multiple=True, help="Set one key, for example density.up=0.1.")
 def simulate(
     path: Path | None, like: Path | None, out: Path | None, as_json: bool, seeds: tuple[int, ...],
-    methods: tuple[str, ...], devices: int | None, jobs: int, sets: tuple[str, ...],
+    methods: tuple[str, ...], devices: int | None, jobs: int | None, engine: str, sets: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Run a scenario in virtual time: its methods, on its fleet, with each of its seeds.
 
@@ -58,6 +66,8 @@ def simulate(
       thinwire demo --keep run && thinwire simulate --like run
       thinwire simulate examples/scenarios/quadratic.toml --seed 1 --set simulation.until=5min --json
     """
+    # numpy's BLAS adds in an order that depends on how many threads it has; in a process of Ray's it has one.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     from thinwire.sim.compare import CellsFailedError, cells_of
     from thinwire.sim.like import real_run
     from thinwire.sim.scaled import scaled
@@ -69,10 +79,11 @@ def simulate(
         if method not in scenario.methods:
             raise click.UsageError(f"{path or like} has no method {method!r}; it has {', '.join(scenario.methods)}")
     folder = out or (like / "simulated" if like else Path("simulated") / scenario.name)
+    runner = _engine(engine, jobs)
     _make(folder)
     failure = None
     try:
-        histories = _run(cells_of(scenario, methods, seeds), folder, jobs)
+        histories = _run(cells_of(scenario, methods, seeds), folder, runner)
     except CellsFailedError as error:
         failure, histories = error, error.histories
     if histories:
@@ -97,13 +108,23 @@ def _make(folder: Path) -> None:
         raise CommandError(f"{folder}: cannot be written to; --out names another folder", Exit.DISK)
 
 
-def _run(cells: "list[Cell]", folder: Path, jobs: int) -> "list[History]":
+def _engine(name: str, jobs: int | None) -> "Engine":
+    if name == "ray":
+        from thinwire.sim.ray_engine import RayEngine
+
+        return RayEngine(jobs)
+    from thinwire.sim.engine import Processes
+
+    return Processes(jobs or 1)
+
+
+def _run(cells: "list[Cell]", folder: Path, engine: "Engine") -> "list[History]":
     from thinwire.sim.compare import News, run_cells
 
     with progress(len(cells)) as told:
         news = News(told.found, told.begun, told.failed)
         try:
-            return run_cells(cells, folder, jobs, told.seen, told.finished, news)
+            return run_cells(cells, folder, engine, told.seen, told.finished, news)
         except KeyboardInterrupt:
             raise CommandError(_interrupted(told, len(cells), folder), Exit.INTERRUPT) from None
 

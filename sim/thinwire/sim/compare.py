@@ -1,4 +1,4 @@
-"""All cells of a scenario, one after another or several at once; what is done already is not done again.
+"""All cells of a scenario, by an engine that runs one or several at a time; what is done already is not done again.
 
     FOLDER/METHOD/seed-N.jsonl      a history a cell, there whole or not at all
     FOLDER/accuracy-*.svg, .png     the plots
@@ -6,17 +6,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from thinwire.common.errors import ThinwireError
-from thinwire.common.history import History, HistoryError, Row, read_history, write_history
-from thinwire.sim.cell import Cell, run_cell
+from thinwire.common.history import History, HistoryError, read_history, write_history
+from thinwire.sim.cell import Cell
+from thinwire.sim.engine import HERE, Engine, Seen
 from thinwire.sim.settings import Scenario
-from thinwire.sim.workers import spread
 
-Seen = Callable[[Cell, Row], None]
 Finished = Callable[[Cell, History], None]
 
 
@@ -58,7 +57,7 @@ def stored(cell: Cell, folder: Path) -> History | None:
 
 
 def run_cells(
-    cells: Sequence[Cell], folder: Path, jobs: int = 1, seen: Seen = lambda cell, row: None,
+    cells: Sequence[Cell], folder: Path, engine: Engine = HERE, seen: Seen = lambda cell, row: None,
     finished: Finished = lambda cell, history: None, news: News = News(),
 ) -> list[History]:  # fmt: skip
     """The histories of all cells, in their order; each is written to `folder` as soon as it is there.
@@ -70,7 +69,7 @@ def run_cells(
     missing = [cell for cell in cells if cell.file not in found]
     news.found(len(cells) - len(missing), [cell for cell in missing if cell.file in whole])
     failures: list[tuple[Cell, ThinwireError]] = []
-    for cell, result in _run(missing, jobs, seen, news):
+    for cell, result in engine.run(missing, news.begun, seen):
         try:
             found[cell.file] = _kept(cell, result, folder)
         except ThinwireError as error:
@@ -105,25 +104,3 @@ def _whole(cell: Cell, folder: Path) -> History | None:
 
 def _same(cell: Cell, history: History) -> bool:
     return history.header.fingerprint == cell.header().fingerprint
-
-
-def _run(cells: Sequence[Cell], jobs: int, seen: Seen, news: News) -> Iterator[tuple[Cell, History | ThinwireError]]:
-    if jobs == 1 or len(cells) < 2:
-        for cell in cells:
-            news.begun(cell)
-            yield cell, _attempt(cell, seen)
-        return
-    run: Callable[[Cell], History | ThinwireError] = run_cell
-
-    def begun(place: int) -> None:
-        news.begun(cells[place])
-
-    for place, result in spread(run, cells, jobs, begun=begun, instead=lambda place, error: error):
-        yield cells[place], result
-
-
-def _attempt(cell: Cell, seen: Seen) -> History | ThinwireError:
-    try:
-        return run_cell(cell, lambda row: seen(cell, row))
-    except ThinwireError as error:
-        return error

@@ -15,6 +15,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Generic, TypeVar
 
@@ -103,7 +104,7 @@ class Worker(Generic[T, R]):
     def result(self) -> R:
         """What came of it; the pipe has it."""
         try:
-            well, result = self.pipe.recv()
+            answer: Answer[R] = self.pipe.recv()
         except (EOFError, ConnectionResetError):
             self._process.join()
             code = self._process.exitcode
@@ -111,9 +112,7 @@ class Worker(Generic[T, R]):
             raise WorkerError(
                 f"a process that ran a simulation ended with {code}{why}; run it again, it goes on from what is done"
             ) from None
-        if not well:
-            raise WorkerError(*result)
-        return result  # type: ignore[no-any-return]
+        return answer.result()
 
     def fresh(self) -> Worker[T, R]:
         """This worker, or its successor if it has done enough or is dead."""
@@ -129,19 +128,37 @@ class Worker(Generic[T, R]):
         self._process.join()
 
 
+@dataclass(frozen=True, slots=True)
+class Answer(Generic[R]):
+    """What came of work elsewhere: a result, or words, an exit code, and the traceback of what nobody meant."""
+
+    value: R | None = None
+    failure: tuple[str, Exit] | None = None
+    trace: str = ""
+
+    def result(self) -> R:
+        """The result; else raise WorkerError, and show the traceback."""
+        if self.failure is None:
+            return self.value  # type: ignore[return-value]
+        sys.stderr.write(self.trace)
+        raise WorkerError(*self.failure)
+
+
+def answer_of(call: Callable[[T], R], item: T) -> Answer[R]:
+    """What `call` gives or raises; errors themselves may not survive the way to another process."""
+    try:
+        return Answer(call(item))
+    except ThinwireError as error:
+        return Answer(failure=(str(error), error.code))
+    except (Exception, SystemExit) as error:  # whatever it is, the one who asked must know
+        return Answer(failure=(f"{type(error).__name__}: {error}", Exit.TRAINING), trace=traceback.format_exc())
+
+
 def _serve(call: Callable[[T], R], pipe: Connection) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with suppress(EOFError, KeyboardInterrupt, BrokenPipeError):
         while True:
-            item = pipe.recv()
-            try:
-                answer = (True, call(item))
-            except ThinwireError as error:
-                answer = (False, (str(error), error.code))  # type: ignore[assignment]
-            except (Exception, SystemExit) as error:  # whatever it is, the one who asked must know
-                traceback.print_exc(file=sys.stderr)
-                answer = (False, (f"{type(error).__name__}: {error}", Exit.TRAINING))  # type: ignore[assignment]
-            pipe.send(answer)
+            pipe.send(answer_of(call, pipe.recv()))
 
 
 def _end_with_parent() -> None:

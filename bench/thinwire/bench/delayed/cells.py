@@ -18,6 +18,7 @@ from thinwire.bench.delayed.timing import reached, retimed
 from thinwire.common.history import History, Row
 from thinwire.sim.cell import Cell
 from thinwire.sim.compare import run_cells, stored
+from thinwire.sim.engine import Processes
 from thinwire.sim.outcome import final_accuracy
 
 TARGET_SHARE = 0.95
@@ -56,7 +57,7 @@ def measure(
     """
 
     def run(cells: Sequence[Cell]) -> list[History]:
-        return run_cells(cells, folder, jobs, seen, finished)
+        return run_cells(cells, folder, Processes(jobs), seen, finished)
 
     def there(cells: Sequence[Cell]) -> bool:
         return all(stored(cell, folder) for cell in cells)

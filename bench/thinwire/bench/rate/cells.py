@@ -12,6 +12,7 @@ from thinwire.bench.rate.grid import Part, Size
 from thinwire.common.history import History, Row
 from thinwire.sim.cell import Cell
 from thinwire.sim.compare import run_cells
+from thinwire.sim.engine import Processes
 from thinwire.sim.outcome import LAST
 
 # A fixed rate is near enough when its bytes are within this of those asked for.
@@ -59,7 +60,7 @@ def measure(
     """All runs and their histories; what `folder` has already is not run again."""
 
     def run(cells: Sequence[Cell]) -> list[History]:
-        return run_cells(cells, folder, jobs, seen, finished)
+        return run_cells(cells, folder, Processes(jobs), seen, finished)
 
     entries: list[Entry] = []
     found: list[History] = []
