@@ -1,9 +1,11 @@
-"""Tiny picture files in the formats of the large ones."""
+"""Tiny picture files in the formats of the large ones, and damaged copies of those that come with the package."""
 
 import gzip
 import hashlib
 import struct
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,3 +58,11 @@ def sha256_of_arrays(made: Pictures) -> str:
 
 def same(one: Pictures, other: Pictures) -> bool:
     return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in ARRAYS)
+
+
+def damaged(source: Path, target: Path, name: str, change: Callable[[NDArray[Any]], NDArray[Any]]) -> Path:
+    """Write a copy in which one array is another."""
+    arrays = dict(np.load(source))
+    arrays[name] = change(arrays[name])
+    np.savez(target, **arrays)
+    return target

@@ -7,6 +7,7 @@ import crafted
 import numpy as np
 import pytest
 import torch
+from learning import losses
 
 from thinwire.tasks import DeviceInfo, Task, images, load_task
 from thinwire.tasks.pictures import Pictures
@@ -69,15 +70,8 @@ def test_a_few_steps_on_one_batch_reduce_its_loss(id: str, shape: tuple[int, int
     model = task.model()
     made = crafted.pictures(8, shape)
     batch = torch.from_numpy(made.train_image), torch.from_numpy(made.train_label).long()
-    optimiser = torch.optim.SGD(model.parameters(), lr=0.05)
-    losses = []
-    for _ in range(6):
-        optimiser.zero_grad()
-        loss = task.loss(model, batch)
-        loss.backward()
-        optimiser.step()
-        losses.append(float(loss.detach()))
-    assert losses[-1] < 0.7 * losses[0]
+    found = losses(task, model, [batch] * 6, lr=0.05)
+    assert found[-1] < 0.7 * found[0]
     assert not list(model.buffers())
 
 

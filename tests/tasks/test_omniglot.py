@@ -4,9 +4,11 @@ import hashlib
 import itertools
 from pathlib import Path
 
+import crafted
 import numpy as np
 import pytest
 import torch
+from learning import losses
 
 from thinwire.common.errors import TaskError
 from thinwire.tasks import DeviceInfo, omniglot
@@ -91,16 +93,8 @@ def test_a_shift_moves_the_ink_and_loses_none() -> None:
 def test_a_few_steps_reduce_the_loss() -> None:
     torch.manual_seed(0)
     task = Omniglot()
-    model = task.model()
-    optimiser = torch.optim.SGD(model.parameters(), lr=0.1)
-    losses = []
-    for batch in itertools.islice(task.batches(FORTY[0]), 60):
-        optimiser.zero_grad()
-        loss = task.loss(model, batch)
-        loss.backward()
-        optimiser.step()
-        losses.append(float(loss.detach()))
-    assert sum(losses[-5:]) < 0.8 * sum(losses[:5])
+    found = losses(task, task.model(), itertools.islice(task.batches(FORTY[0]), 60), lr=0.1)
+    assert sum(found[-5:]) < 0.8 * sum(found[:5])
 
 
 def test_an_untrained_model_is_measured_and_has_no_buffers() -> None:
@@ -131,11 +125,9 @@ DAMAGE = {
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_a_damaged_file_is_refused(damage: str, tmp_path: Path) -> None:
     name, change = DAMAGE[damage]
-    arrays = dict(np.load(omniglot.FILE))
-    arrays[name] = change(arrays[name])
-    np.savez(tmp_path / "omniglot.npz", **arrays)
+    damaged = crafted.damaged(omniglot.FILE, tmp_path / "omniglot.npz", name, change)
     with pytest.raises(TaskError, match=r"omniglot\.npz"):
-        read_drawings(tmp_path / "omniglot.npz")
+        read_drawings(damaged)
 
 
 @pytest.mark.parametrize(("params", "message"), [

@@ -3,9 +3,11 @@
 import itertools
 from pathlib import Path
 
+import crafted
 import numpy as np
 import pytest
 import torch
+from learning import losses
 
 from thinwire.common.errors import TaskError
 from thinwire.tasks import DeviceInfo, watch
@@ -78,16 +80,8 @@ def test_one_device_has_one_person() -> None:
 def test_a_few_steps_reduce_the_loss() -> None:
     torch.manual_seed(0)
     task = WatchActivity()
-    model = task.model()
-    optimiser = torch.optim.SGD(model.parameters(), lr=0.05)
-    losses = []
-    for batch in itertools.islice(task.batches(TEN[0]), 40):
-        optimiser.zero_grad()
-        loss = task.loss(model, batch)
-        loss.backward()
-        optimiser.step()
-        losses.append(float(loss.detach()))
-    assert sum(losses[-5:]) < 0.8 * sum(losses[:5])
+    found = losses(task, task.model(), itertools.islice(task.batches(TEN[0]), 40), lr=0.05)
+    assert sum(found[-5:]) < 0.8 * sum(found[:5])
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -130,11 +124,9 @@ DAMAGE = {
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_a_damaged_file_is_refused(damage: str, tmp_path: Path) -> None:
     name, change = DAMAGE[damage]
-    arrays = dict(np.load(watch.FILE))
-    arrays[name] = change(arrays[name])
-    np.savez(tmp_path / "watch.npz", **arrays)
+    damaged = crafted.damaged(watch.FILE, tmp_path / "watch.npz", name, change)
     with pytest.raises(TaskError, match=r"watch\.npz"):
-        read_recordings(tmp_path / "watch.npz")
+        read_recordings(damaged)
 
 
 @pytest.mark.parametrize(("params", "message"), [
