@@ -19,6 +19,12 @@ def problems_of(text: str, kind: type[AgentSettings] | type[CoordinatorSettings]
     return [problem.partition(": ")[2] for problem in caught.value.problems]
 
 
+@pytest.mark.parametrize("setting", ["training.local_steps=4294967296", "limits.max_delta_bytes=4GiB"])
+def test_what_a_plan_cannot_carry_is_refused(setting: str) -> None:
+    with pytest.raises(SettingsError, match=r"is 4294967296; devices can be told at most 4294967295"):
+        loads("", CoordinatorSettings, (setting, "limits.staged_bytes=8GiB"))
+
+
 def test_an_empty_file_makes_a_coordinator_that_works() -> None:
     settings = loads("", CoordinatorSettings)
     assert settings.training.omega == 0.5

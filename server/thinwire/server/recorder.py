@@ -117,7 +117,8 @@ class Recorder:
 
     def _consider_checkpoint(self) -> None:
         # The buffer is empty right after a commit, and until the next delta.
-        empty = not self._held and not self.core.state.fold.count
+        state = self.core.state
+        empty = not self._held and not state.fold.count and not state.diverged
         # A copy for which there is no time to be written would stop the core for nothing.
         idle = self.journal is not None and self._due is None and not self.journal.checkpointing
         if self.journal is not None and self.journal.checkpoint_due and empty and idle:

@@ -27,7 +27,7 @@ from thinwire.server.density import DeltaSeen, DensityPolicy, DensityRules, Dyna
 from thinwire.server.fold import Fold, Statistics
 from thinwire.server.lateness import Lateness
 from thinwire.server.ledger import Ledger, LedgerRow
-from thinwire.server.model import Commit, GlobalModel, Mask
+from thinwire.server.model import Commit, DivergedError, GlobalModel, Mask
 from thinwire.server.norms import Norms
 from thinwire.server.outer import outer_of
 from thinwire.server.roster import MemberRow, Roster
@@ -85,6 +85,7 @@ class RunState:
         self.metrics: dict[str, float] = {}
         self.evaluated_version = -1
         self.hits = 0
+        self.diverged = False  # what a step that could not be published has left here is in no journal
         self.contributors: set[str] = set()
         self.took_part: set[str] = set()  # in the newest version
         self._masks: dict[int | None, int] = {}  # of the deltas in the buffer: coordinates, by seed
@@ -108,7 +109,9 @@ class RunState:
         Raise DamagedError when it does not follow from those before it.
         """
         try:
-            return self._apply(entry, body)
+            # As in the core that decided it: sums may overflow on the way to a step that could not be published.
+            with np.errstate(over="ignore", invalid="ignore"):
+                return self._apply(entry, body)
         except (CodecError, ValueError, KeyError, IndexError) as error:
             raise DamagedError(
                 f"record {number} ({type(entry).__name__}) does not follow from those before it: {error}"
@@ -189,7 +192,11 @@ class RunState:
         # Where all deltas lie on one mask, so does what comes of them, and no position travels down either.
         masks = [Mask(seed, kept) for seed, kept in self._masks.items() if seed is not None]
         mask = masks[0] if len(masks) == len(self._masks) == 1 else None
-        made = self.model.publish(*self._close(), density, code, mask)
+        try:
+            made = self.model.publish(*self._close(), density, code, mask)
+        except DivergedError:
+            self.diverged = True
+            raise
         self._lateness.published(made)
         self._note_commit()
         return replace(made, folded=folded, through=self.ledger.news())

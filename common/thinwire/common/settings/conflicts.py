@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 # A device may come back and ask for the outcomes of a whole window; so many are remembered.
 MOST_WINDOW = 256
+# The field that carries it to a device has 32 bits.
+MOST_IN_A_PLAN = 2**32 - 1
 # The drift correction harms above so many rounds of delay; a window bounds how many there can be.
 MOST_ROUNDS_OF_DRIFT = 2
 
@@ -26,6 +28,12 @@ def conflicts(settings: CoordinatorSettings) -> Iterator[str]:
         )
     if t.window > MOST_WINDOW:
         yield f"training.window is {t.window}; it must be at most {MOST_WINDOW}"
+    told = {"training.local_steps": t.local_steps, "limits.max_delta_bytes": settings.limits.max_delta_bytes}
+    yield from (
+        f"{key} is {number}; devices can be told at most {MOST_IN_A_PLAN}"
+        for key, number in told.items()
+        if number > MOST_IN_A_PLAN
+    )
     if c.drift and t.overlap and t.window > MOST_ROUNDS_OF_DRIFT:
         yield (
             f"correction.drift is {c.drift} with training.window = {t.window}; above two rounds of delay it drives"
