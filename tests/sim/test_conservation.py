@@ -16,7 +16,7 @@ from thinwire.server.commits import CommitLog
 from thinwire.server.effects import Finished
 from thinwire.server.policy import Buffered, Sync
 from thinwire.server.rules import Rules
-from thinwire.sim import coordinator
+from thinwire.sim import sessions
 from thinwire.sim.audit import MassAudit, MassError
 from thinwire.sim.learners import WholeSteps
 from thinwire.sim.scenario import Break, Device, Scenario, TrainerLoss
@@ -173,7 +173,7 @@ class Hasty(feed.Feed):
 
 
 def test_a_commit_that_overtakes_an_outcome_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(coordinator, "Feed", Hasty)
+    monkeypatch.setattr(sessions, "Feed", Hasty)
     with pytest.raises(MassError, match="too much of device"):
         World(fleet(1, max_staleness=2), Notes()).run(until=150.0)
 
