@@ -50,6 +50,19 @@ def test_a_round_that_a_kill_cut_off_is_closed_by_all_who_took_part_not_by_the_f
     run.stop()
 
 
+def test_whose_answer_was_there_but_who_is_not_back_is_waited_for_in_the_next_round(
+    tmp_path: Path,
+) -> None:
+    run = killed(tmp_path, in_this_round=3)
+    back(run, "oak")
+    assert [effect.commit.folded for effect in the(run.delta("oak", 20), Published)] == [4]
+    assert the(run.delta("oak", 21), Published) == [], "the other three have not been here since"
+    for number, name in enumerate(NAMES[:3]):
+        back(run, name)
+        assert bool(the(run.delta(name, 30 + number), Published)) == (name == "fir")
+    run.stop()
+
+
 def test_who_took_part_and_does_not_come_back_is_waited_for_until_the_deadline(tmp_path: Path) -> None:
     run = killed(tmp_path, 0)
     back(run, "ash")

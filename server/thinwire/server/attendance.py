@@ -1,8 +1,8 @@
 """Whom a round waits for beside those who are here, and who has answered it and is gone.
 
-A coordinator that was started again finds nobody connected, and the first device back is not the whole fleet: until the
-next commit, or the round's deadline, it waits for all who took part in the newest version or in the round that was
-begun. Who answered and left does not stand in for somebody who is here and has not.
+A coordinator that was started again finds nobody connected, and the first device back is not the whole fleet: it waits
+for all who took part in the newest version, or in the round that was begun, until they are back or a round's deadline
+has passed. Who answered and left does not stand in for somebody who is here and has not.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 
 class Attendance:
-    """Of one round; `awaited` and `absent` count devices."""
+    """Of the round under way; `awaited` and `absent` count devices."""
 
     def __init__(self) -> None:
         self._awaited: set[str] = set()
@@ -45,7 +45,8 @@ class Attendance:
         """A delta of it was accepted; it may not have subscribed yet."""
         self.go(device, answered=not live)
 
-    def close(self) -> None:
-        """The round is over, and the next one waits for those who are here then."""
-        self._awaited.clear()
+    def close(self, *, late: bool) -> None:
+        """The round is over; one that its deadline has closed was the last to wait for who is not here."""
         self._absent.clear()
+        if late:
+            self._awaited.clear()

@@ -261,13 +261,13 @@ class CoordinatorCore:
     def _commit_if_ready(self, now: float) -> list[Effect]:
         if not self._may_commit() or not self.rules.policy.ready(self._view(), now):
             return []
-        self._opened_at = now
+        until, self._opened_at = self.rules.policy.deadline(self._view()), now
         try:
             policy = self.state.density
             commit = self.state.commit(policy.down if policy else self.rules.density_down, self.rules.values_down)
         except DivergedError as error:
             return self._finish(f"diverged: {error}")
-        self._attendance.close()
+        self._attendance.close(late=until is not None and now >= until)
         entry = entries.Committed(
             version=commit.version, checksum=commit.checksum, folded=commit.folded, kept=commit.kept,
             buffer_bytes=commit.buffer_bytes, through=commit.through,
