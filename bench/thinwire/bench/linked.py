@@ -6,6 +6,7 @@ and the steps from what the paced task has noted.
 
 from __future__ import annotations
 
+import itertools
 import os
 import tempfile
 import time
@@ -78,6 +79,13 @@ class Traced:
     commits: tuple[tuple[float, float], ...]
     accuracy: tuple[tuple[float, float], ...]
 
+    def reached_s(self, accuracy: float) -> float | None:
+        """When the second of two evaluations in a row was at `accuracy`, as `stop.target_accuracy` asks; or None."""
+        for (_, first), (second_s, second) in itertools.pairwise(self.accuracy):
+            if min(first, second) >= accuracy:
+                return second_s
+        return None
+
 
 def train(plan: Plan) -> Traced:
     """Run it to its end, on files that go; raise TaskError when there is none."""
@@ -131,6 +139,7 @@ def _name(device: int) -> str:
 def _watched(plan: Plan, folder: Path, fleet: Fleet, watcher: Watcher) -> Traced:
     commits: list[tuple[float, float]] = []
     accuracy: list[tuple[float, float]] = []
+    evaluated = -1
     gives_up_at = time.monotonic() + GIVE_UP_S
     while True:
         fleet.check()
@@ -138,9 +147,9 @@ def _watched(plan: Plan, folder: Path, fleet: Fleet, watcher: Watcher) -> Traced
         if status is not None and status.phase != "starting":
             if status.version != (commits[-1][1] if commits else 0):
                 commits.append((status.elapsed_s, float(status.version)))
-            measured = status.metrics.get("accuracy")
-            if measured is not None and (not accuracy or accuracy[-1][1] != measured):
-                accuracy.append((status.elapsed_s, measured))
+            if "accuracy" in status.metrics and status.evaluated_version != evaluated:
+                evaluated = status.evaluated_version
+                accuracy.append((status.elapsed_s, status.metrics["accuracy"]))
             if status.phase == "finished":
                 break
         if time.monotonic() > gives_up_at:

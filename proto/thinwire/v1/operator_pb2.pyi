@@ -89,7 +89,7 @@ class GetStatusResponse(google.protobuf.message.Message):
     parameters: builtins.int
     """Trainable parameters of the model."""
     elapsed_s: builtins.float
-    """Seconds since the first device subscribed."""
+    """Seconds of training; it begins when `aggregation.min_devices` have subscribed."""
     connected: builtins.int
     """Devices with an open stream."""
     known: builtins.int
