@@ -10,13 +10,14 @@ import itertools
 import os
 import tempfile
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
 import numpy as np
 
-from thinwire.bench.paced import TASK, steps_of
+from thinwire.bench.paced import TASKS, steps_of
 from thinwire.common.errors import TaskError
 from thinwire.common.link import LinkProfile
 from thinwire.common.settings import AgentSettings, CoordinatorSettings, loads
@@ -25,6 +26,8 @@ from thinwire.demo.summary import stands_at
 from thinwire.demo.watcher import Watcher
 from thinwire.v1 import operator_pb2
 
+RATE_BPS = 2e6
+LOCAL_STEPS = 10
 LOOK_EVERY_S = 0.05
 GIVE_UP_S = 600.0
 LAST_WORDS_S = 30.0
@@ -36,6 +39,7 @@ class Plan:
     """A training that is to be run."""
 
     what: str
+    task: str
     link: LinkProfile
     seed: int
     devices: int
@@ -50,6 +54,7 @@ class Run:
     """What came of it. Times in seconds from the moment that all devices were there, at the coordinator."""
 
     what: str
+    task: str
     link: str
     seed: int
     devices: int
@@ -87,6 +92,11 @@ class Traced:
         return None
 
 
+def of(runs: Iterable[Traced], what: str, link: LinkProfile) -> list[Traced]:
+    """The runs of one kind on one link, in their order."""
+    return [traced for traced in runs if (traced.run.what, traced.run.link) == (what, str(link))]
+
+
 def train(plan: Plan) -> Traced:
     """Run it to its end, on files that go; raise TaskError when there is none."""
     with tempfile.TemporaryDirectory(prefix="thinwire-bench-") as name:
@@ -110,7 +120,7 @@ def _coordinator(plan: Plan, folder: Path, port: int) -> CoordinatorSettings:
         f'listen.address="127.0.0.1:{port}"',
         'listen.metrics=""',
         'task.id="paced"',
-        f'tasks.paced="{TASK}"',
+        f'tasks.paced="{TASKS[plan.task]}"',
         f"task.params.step_s={plan.step_s}",
         f'task.params.log="{folder / "steps"}"',
         f"task.seed={plan.seed}",
@@ -123,7 +133,7 @@ def _coordinator(plan: Plan, folder: Path, port: int) -> CoordinatorSettings:
 def _agent(plan: Plan, device: int, port: int) -> AgentSettings:
     chosen = (
         f'coordinator.address="127.0.0.1:{port}"',
-        f'tasks.paced="{TASK}"',
+        f'tasks.paced="{TASKS[plan.task]}"',
         f'device.name="{_name(device)}"',
         f"device.shards={PEOPLE}",
         f"device.shard={device % PEOPLE}",
@@ -185,8 +195,9 @@ def _run(
     whole = status.elapsed_s / (round_s * status.version)
     between = (status.elapsed_s - first_s) / (round_s * max(1, status.version - first_version))
     return Run(
-        what=plan.what, link=str(plan.link), seed=plan.seed, devices=plan.devices, local_steps=plan.local_steps,
-        step_ms=1000 * plan.step_s, commits=status.version, wall_s=status.elapsed_s, first_s=first_s,
+        what=plan.what, task=plan.task, link=str(plan.link), seed=plan.seed, devices=plan.devices,
+        local_steps=plan.local_steps, step_ms=1000 * plan.step_s, commits=status.version,
+        wall_s=status.elapsed_s, first_s=first_s,
         wall_over_compute=whole if plan.rounds else None, between_over_compute=between if plan.rounds else None,
         busy_least=min(busy), busy_median=median(busy),
         step_mean_ms=1000 * float(np.mean(np.concatenate(lengths))),

@@ -8,36 +8,43 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from thinwire.bench.linked import Run, Traced
-from thinwire.bench.overlap import ROUNDS, TO_ACCURACY, Measured
+from thinwire.bench.overlap import ROUNDS, Measured
+from thinwire.bench.races import RACES, Race
 from thinwire.bench.rows import Row
 from thinwire.common.history import versions
 from thinwire.sim.plots import curves
 
 ABOUT = """\
 Real processes over real gRPC, each device behind a proxy of its own that holds every byte back for half the round trip.
-The task is `watch`; every local step is padded to the same time, and cutting, packing and taking in commits come on
-top. Times begin when all devices have joined, so they hold the first model's way down and the first deltas' way up.
+Every local step is padded to the same time, and cutting, packing and taking in commits come on top. Times begin when
+all devices have joined, so they hold the first model's way down and the first deltas' way up.
 `bench/thinwire/bench/overlap.py` says what is measured."""
 
 
 def write(measured: Measured, folder: Path, command: str) -> None:
-    """Leave overlap.md, and two pictures beside it, in a folder of results."""
+    """Leave overlap.md, and its pictures beside it, in a folder of results."""
     folder.mkdir(parents=True, exist_ok=True)
-    hidden = [traced for traced in measured.runs if traced.run.what != "accuracy"]
-    reached = [traced for traced in measured.runs if traced.run.what == "accuracy"]
+    races = {race.name for race in RACES}
+    hidden = [traced for traced in measured.runs if traced.run.what not in races]
     (folder / "overlap-commits.svg").write_bytes(
         curves(
             "Commits over computing time", "time (K local steps)", "commits",
             [(f"{t.run.what}, {t.run.link}", [(s / _round_s(t.run), v) for s, v in t.commits]) for t in hidden], "svg",
         )
     )  # fmt: skip
-    (folder / "overlap-accuracy.svg").write_bytes(
-        curves(
-            "Accuracy over time, a line a seed", "time (s)", "accuracy",
-            [(t.run.link, t.accuracy) for t in reached], "svg",
-        )
-    )  # fmt: skip
+    for race in RACES:
+        reached = [traced for traced in measured.runs if traced.run.what == race.name]
+        (folder / _picture(race)).write_bytes(
+            curves(
+                f"Accuracy of {race.task} over time, a line a seed", "time (s)", "accuracy",
+                [(t.run.link, t.accuracy) for t in reached], "svg",
+            )
+        )  # fmt: skip
     (folder / "overlap.md").write_text(_page(measured, command), encoding="utf-8")
+
+
+def _picture(race: Race) -> str:
+    return f"overlap-{race.task}.svg"
 
 
 def _round_s(run: Run) -> float:
@@ -59,9 +66,9 @@ def _page(measured: Measured, command: str) -> str:
             "",
             ABOUT,
             "",
-            f"- `overlap`, `waits`: the method `thinwire` with `{'`, `'.join(ROUNDS)}`; `waits` also has",
-            "  `training.overlap=false`: it waits for the commit of each delta.",
-            f"- `accuracy`: the method `thinwire` with `{'`, `'.join(TO_ACCURACY)}`.",
+            f"- `overlap`, `waits`: the task `watch`, the method `thinwire` with `{'`, `'.join(ROUNDS)}`;",
+            "  `waits` also has `training.overlap=false`: it waits for the commit of each delta.",
+            *(f"- `{race.name}`: the method `thinwire` with `{'`, `'.join(race.sets)}`." for race in RACES),
             "",
             "Medians over seeds, with the least and the largest:",
             "",
@@ -71,7 +78,7 @@ def _page(measured: Measured, command: str) -> str:
             "",
             "![commits over time, in units of K local steps](overlap-commits.svg)",
             "",
-            "![accuracy over time](overlap-accuracy.svg)",
+            *(f"![accuracy of {race.task} over time]({_picture(race)})" for race in RACES),
             "",
             "Every run; `bench/thinwire/bench/linked.py` says what the columns are:",
             "",

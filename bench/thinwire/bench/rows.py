@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from statistics import median
 
 import click
 from rich import box
@@ -75,3 +76,16 @@ def main(run: Callable[[bool], list[Row]]) -> None:
         show(run(quick), as_json)
 
     command()
+
+
+def over_seeds(
+    group: str, name: str, values: list[float], unit: str, source: str,
+    *, most: float | None = None, least: float | None = None,
+) -> Row:  # fmt: skip
+    """The median over seeds, with the least and the largest; it may have to be small or large."""
+    about = f"{source}; {len(values)} seeds: {min(values):.3g} to {max(values):.3g}"
+    if most is not None:
+        return at_most(group, name, median(values), unit, about, most)
+    if least is not None:
+        return at_least(group, name, median(values), unit, about, least)
+    return told(group, name, median(values), unit, about)
