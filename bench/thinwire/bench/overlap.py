@@ -38,14 +38,14 @@ class Size:
     """How much is measured."""
 
     seeds: int = 3
-    race_seeds: int = 6  # times to an accuracy differ more
+    most_race_seeds: int | None = None  # as many as each race has
     step_s: float = 0.05
     devices: int = 4  # few, for two cores must stay idle for the most part, or steps outlast their padding
     commits: int = 60
     waiting_commits: int = 10  # without overlap a commit takes six times as long
 
 
-QUICK = Size(seeds=1, race_seeds=1, commits=30, waiting_commits=5)
+QUICK = Size(seeds=1, most_race_seeds=1, commits=30, waiting_commits=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def run(quick: bool, cells: Path | None = None) -> Measured:
     """Train and sum up; raise TaskError when a training does not come to its end. `cells` keeps what is done."""
     size = QUICK if quick else Size()
     find(races.DIGITS.task)  # or say how to fetch it, before a quarter of an hour has passed
-    plans = [*_hidden(size), *races.plans(size.race_seeds, size.step_s)]
+    plans = [*_hidden(size), *races.plans(size.step_s, size.most_race_seeds)]
     load, runs = os.getloadavg()[0], list[Traced]()
     print(f"load {load:.1f} on {os.cpu_count()} cores before the first run", file=sys.stderr, flush=True)
     for number, plan in enumerate(plans, 1):
