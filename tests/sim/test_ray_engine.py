@@ -81,10 +81,13 @@ def command(engine: str, out: str) -> list[str]:
 
 
 def surroundings(folder: Path) -> dict[str, str]:
-    """A module path with the task on it, and a home where Ray may leave the token of its cluster."""
+    """A module path with the task on it, and a home where Ray may leave the token of its cluster.
+
+    Of two processes that died Ray keeps the second one's message until it ends.
+    """
     kept = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
     path = os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
-    return {**kept, "HOME": str(folder), "PYTHONPATH": path}
+    return {**kept, "HOME": str(folder), "PYTHONPATH": path, "RAY_DEDUP_LOGS_AGG_WINDOW_S": "3600"}
 
 
 Ran = subprocess.CompletedProcess[str]

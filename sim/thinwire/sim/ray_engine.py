@@ -67,6 +67,15 @@ class RayEngine:
     @contextmanager
     def _connected(self) -> Iterator[int]:
         """How many tasks may run at a time; when it ends, whatever still runs does so, too."""
+        # Ray tells of a process that died on standard output, which is for results; of the last ones as it ends.
+        with redirect_stdout(sys.stderr):
+            jobs = self._connect()
+            try:
+                yield jobs
+            finally:
+                self._ray.shutdown()
+
+    def _connect(self) -> int:
         address = os.environ.get(ADDRESS)
         shown: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
         try:
@@ -85,12 +94,7 @@ class RayEngine:
         except (OSError, RuntimeError, ValueError) as error:
             hint = f"; {ADDRESS} names it, and one with a token wants RAY_AUTH_MODE=token" if address else ""
             raise LinkError(f"cannot use Ray {f'at {address}' if address else 'here'}: {error}{hint}") from error
-        try:
-            # Ray tells of a process that died on standard output, which is for results.
-            with redirect_stdout(sys.stderr):
-                yield jobs
-        finally:
-            self._ray.shutdown()
+        return jobs
 
     def _result(self, done: Any) -> History | ThinwireError:
         try:
