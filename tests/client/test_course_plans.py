@@ -144,9 +144,9 @@ def test_what_is_private_stays_in_the_model_and_is_never_offered_again() -> None
     assert np.abs(replica.working_P - [4, 3, 2.5, 1]).max() == 0
 
 
-def drifted(delay: int) -> Replica:
+def drifted(delay: int, strength: float = 1.0, memory: float = 0.0) -> Replica:
     """A commit that says 1 where the own delta said 3, after so many steps in rounds of two."""
-    replica = based(corrections=(Drift(4, 1.0, 0.0, 2),))
+    replica = based(corrections=(Drift(4, strength, memory, 2),))
     replica.working_P += 3
     replica.cut(1.0, ValueCode.FP32, steps=2)
     replica.advance(0, np.arange(4), np.ones(4, np.float32), None, through=1, steps=2 + delay)
@@ -162,6 +162,14 @@ def test_drift_is_learned_within_two_rounds_of_delay_and_forgotten_beyond(delay:
     replica.end_step()
     assert replica.working_P.tolist() == 4 * [1.0 + part]
     assert not replica.unsent(slice(None)).any(), "none of it is own work"
+
+
+@pytest.mark.parametrize(("delay", "learned"), [(16, True), (17, False)])
+def test_a_weak_drift_correction_that_remembers_learns_over_more_rounds(delay: int, learned: bool) -> None:
+    replica = drifted(delay, strength=0.25, memory=0.9)
+    replica.begin_step()
+    replica.end_step()
+    assert (replica.working_P < 1.0).tolist() == 4 * [learned]
 
 
 def test_drift_is_kept_over_cuts_for_each_pending_round() -> None:

@@ -257,3 +257,11 @@ def test_a_window_is_no_wider_than_the_outcomes_that_are_remembered() -> None:
 def test_drift_correction_is_allowed_where_delay_is_short() -> None:
     for text in ("[training]\nwindow = 2", "[training]\noverlap = false"):
         assert loads(text + "\n[correction]\ndrift = 0.5", CoordinatorSettings).correction.drift == 0.5
+
+
+def test_over_a_long_delay_drift_correction_is_allowed_as_weak_as_the_refusal_says() -> None:
+    long = "[training]\nwindow = 7\n[correction]\ndrift_memory = 0.9\ndrift = "
+    (problem,) = problems_of(long + "0.5", CoordinatorSettings)
+    assert "set correction.drift to at most 0.28 and drift_memory to at least 0.9" in problem
+    assert loads(long + "0.28", CoordinatorSettings).correction.drift == 0.28
+    assert problems_of(long.replace("0.9", "0.8") + "0.28", CoordinatorSettings)

@@ -113,22 +113,25 @@ def test_released_work_that_waits_to_be_sent_has_a_limit_that_omega_does_not_lif
     assert sparse_descent(8.0, omega, "keep", delay_steps) < 0.1
 
 
-def distance(omega: float, rtt_s: float) -> float:
+def distance(omega: float, rtt_s: float, *, buffer: int = 2, drift: float = 0.0, memory: float = 0.0) -> float:
     """How far from the fleet's optimum the model ends, when four devices with goals of their own work for 400 steps."""
     size = 50
     draw = np.random.default_rng(8)
     goal_NP = draw.normal(size=(4, size)).astype(np.float32)
     curvature_NP = draw.uniform(0.5, 1.5, size=(4, size)).astype(np.float32)
     rules = Rules(
-        policy=Buffered(2), min_devices=4, denominator="all", density_down=1.0, values_down=ValueCode.FP32,
+        policy=Buffered(buffer), min_devices=4, denominator="all", density_down=1.0, values_down=ValueCode.FP32,
         evaluate=False,
     )  # fmt: skip
     scenario = Scenario(
         learner=lambda number: Quadratic(goal_NP[number], curvature_NP[number]),
         rules=rules,
-        plan=Plan(local_steps=5, density=1.0, values="fp32", omega=omega, learning_rate=0.05, window=40),
+        plan=Plan(
+            local_steps=5, density=1.0, values="fp32", omega=omega, learning_rate=0.05, window=40, drift=drift,
+            drift_memory=memory,
+        ),
         devices=tuple(Device(link=LinkProfile(rtt_s, ENDLESS), step_s=1.0) for _ in range(4)),
-    )
+    )  # fmt: skip
     world = World(scenario)
     world.run(until=400.0)
     optimum_P = (curvature_NP * goal_NP).sum(axis=0) / curvature_NP.sum(axis=0)
@@ -141,6 +144,16 @@ def test_the_correction_is_worth_a_training_when_links_are_slow() -> None:
     assert distance(omega=0.5, rtt_s=60.0) < 0.25
     assert distance(omega=0.0, rtt_s=4.0) < 0.06
     assert distance(omega=0.5, rtt_s=4.0) < 0.06
+
+
+@pytest.mark.parametrize(("drift", "memory", "gains"), [(0.25, 0.9, True), (1.0, 0.9, False), (0.25, 0.8, False)])
+def test_over_rounds_of_delay_drift_correction_gains_if_weak_and_slow_and_else_gives_way(
+    drift: float, memory: float, gains: bool
+) -> None:
+    """Own pending work counts omega - gamma in the long run, so differences pull devices apart so much less."""
+    plain = distance(omega=0.5, rtt_s=30.0, buffer=4)
+    corrected = distance(omega=0.5, rtt_s=30.0, buffer=4, drift=drift, memory=memory)
+    assert corrected < 0.75 * plain if gains else corrected == plain
 
 
 def test_overlap_fills_the_round_trip_with_steps() -> None:

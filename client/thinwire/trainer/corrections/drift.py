@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from thinwire.common.drift import bearable_rounds
 from thinwire.trainer.corrections.base import Correction, Late
 
 if TYPE_CHECKING:
@@ -22,14 +23,15 @@ class Drift(Correction):
 
     B is a moving average of (commits - own deltas) a round, taken at each acknowledgement. The working model is moved
     by gamma * B for each pending round, in equal parts over its steps, and none of it is uploaded. Without delay, with
-    gamma 1 and no memory, this is SCAFFOLD with full participation. Above two rounds of delay it harms whatever gamma
-    is; a delay like that empties B.
+    gamma 1 and no memory, this is SCAFFOLD with full participation. Delay bounds how strong it may be; see
+    `bearable_rounds`. A longer delay empties B.
 
     State: B and what it is made from. A trainer that restarts begins with B = 0, as SCAFFOLD does.
     """
 
     def __init__(self, size: int, strength: float, memory: float, local_steps: int) -> None:
         self._strength, self._memory, self._local_steps = strength, memory, local_steps
+        self._bearable_steps = bearable_rounds(strength, memory) * local_steps
         self._late = Late(size)
         self._round_P = np.zeros(size, np.float32)  # B
         self._steps = 0  # since the last cut
@@ -52,7 +54,7 @@ class Drift(Correction):
         self._late.note(index_K, value_K, included)
         if not included:
             return
-        if steps - included[-1].steps > 2 * self._local_steps:
+        if steps - included[-1].steps > self._bearable_steps:
             self._round_P.fill(0.0)
         else:
             self._round_P *= np.float32(self._memory)

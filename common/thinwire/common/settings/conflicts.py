@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from thinwire.common.drift import LONG_MEMORY, SHORT_ROUNDS, bearable_rounds
 from thinwire.common.settings.names import shown
 
 if TYPE_CHECKING:
@@ -14,8 +16,6 @@ if TYPE_CHECKING:
 MOST_WINDOW = 256
 # The field that carries it to a device has 32 bits.
 MOST_IN_A_PLAN = 2**32 - 1
-# The drift correction harms above so many rounds of delay; a window bounds how many there can be.
-MOST_ROUNDS_OF_DRIFT = 2
 
 
 def conflicts(settings: CoordinatorSettings) -> Iterator[str]:
@@ -34,10 +34,14 @@ def conflicts(settings: CoordinatorSettings) -> Iterator[str]:
         for key, number in told.items()
         if number > MOST_IN_A_PLAN
     )
-    if c.drift and t.overlap and t.window > MOST_ROUNDS_OF_DRIFT:
+    # A window bounds how many rounds of delay there can be.
+    if c.drift and t.overlap and t.window > bearable_rounds(c.drift, c.drift_memory):
+        weak = math.floor(100 * SHORT_ROUNDS / t.window) / 100
         yield (
-            f"correction.drift is {c.drift} with training.window = {t.window}; above two rounds of delay it drives"
-            " devices apart: set training.window to at most 2, or training.overlap = false, or correction.drift = 0"
+            f"correction.drift is {c.drift} with drift_memory = {c.drift_memory} and training.window = {t.window};"
+            " above two rounds of delay it drives devices apart, unless it is weak and remembers for long: set"
+            f" correction.drift to at most {weak} and drift_memory to at least {LONG_MEMORY}, or training.window to at"
+            " most 2, or training.overlap = false, or correction.drift = 0"
         )
     if c.taylor:
         yield from _of_the_taylor_term(settings)

@@ -15,7 +15,8 @@ class Correction(Section, frozen=True, kw_only=True):
     taylor: NotNegative = 0.0
     # The same at the coordinator, for deltas made on an older version; 0 is off.
     taylor_server: NotNegative = 0.0
-    # Strength (gamma) of the drift correction, for at most two rounds of delay; 0 is off.
+    # Strength (gamma) of the drift correction; 0 is off. For at most two rounds of delay, or 2 / drift rounds where
+    # drift_memory is at least 0.9.
     drift: Share = 0.0
     # Share of the drift known so far that stays at each acknowledgement.
     drift_memory: Decay = 0.8
