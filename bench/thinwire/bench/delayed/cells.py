@@ -78,7 +78,7 @@ def measure(
 
 def _references(alpha: str, size: Size) -> list[Cell]:
     scenario = grid.scenario(
-        size, alpha, grid.NEAR, grid.METHODS["fedavg"], target=0.0, most_commits=size.reference_rounds
+        size, alpha, grid.NEAR, grid.REFERENCE, target=0.0, most_commits=size.reference_rounds
     )
     return [Cell(scenario, "fedavg", seed, f"reference/{alpha}") for seed in grid.reference_seeds(size, alpha)]
 

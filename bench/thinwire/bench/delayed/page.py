@@ -49,6 +49,7 @@ def _page(entries: Sequence[Entry], size: Size, command: str, drawn: bool) -> It
 
 def _head(size: Size, command: str) -> Iterator[str]:
     used = ", ".join(f"{name} {version}" for name, version in versions().items())
+    slower = ", ".join(f"`{name}`" for name, method in grid.METHODS.items() if grid.SLOWER in method.settings)
     yield from (
         "# The delayed update: time to one accuracy",
         "",
@@ -63,6 +64,11 @@ def _head(size: Size, command: str) -> Iterator[str]:
         " reached at the first of two measurements in a row. `> 245` is a run that was not there when it ended: every"
         f" method has {size.most_rounds} rounds at most, and one with overlap no more than {size.most_units} units;"
         f" twice as many of both with overlap where the round trip is {grid.LONG} units.",
+        "",
+        f"Devices step at {grid.LEARNING_RATE} or half of it, whichever was sooner on the first seed: at half with"
+        f" {slower}, at the whole with the others and for the FedAvg of the target. The server's rate of `fedadam` and"
+        f" `fedyogi` is the better of two on the first seed, too. `{grid.OURS}` has the drift correction, as strong as"
+        f" the link's window bears and {grid.DRIFT} at most; that and its rate were chosen on seeds that are not here.",
         "",
         "Synchronous dense methods (+) learn the same on every link: their rounds are run once without a link, and the"
         " first four again on each link; their deltas must be the same there, bytes up within 1% and accuracies within"
