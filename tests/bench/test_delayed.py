@@ -7,7 +7,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from thinwire.bench.delayed import FULL, PARTS, QUICK, Entry, grid, page, places
+from thinwire.bench.delayed import FULL, PARTS, QUICK, Entry, grid, links, methods, page, places
+from thinwire.bench.delayed.scenarios import scenario_of
 from thinwire.bench.delayed.timing import DelayedError, reached, retimed
 from thinwire.common.history import End, Header, History, Row
 from thinwire.sim.cell import Cell, run_cell
@@ -44,7 +45,7 @@ def _bowls(link: str, commits: int) -> History:
 
 
 def _entry(method: str, units: float | None) -> Entry:
-    return Entry(grid.WORST, grid.FAR.round_trip, grid.FAR.dense, method, 1, 0.4, units, 9, 9, 0.5, 99.0, 10.0, 1.0)
+    return Entry(grid.WORST, links.FAR.round_trip, links.FAR.dense, method, 1, 0.4, units, 9, 9, 0.5, 99.0, 10.0, 1.0)
 
 
 def test_one_lucky_measurement_is_no_target() -> None:
@@ -84,21 +85,21 @@ def test_a_round_of_fewer_bytes_is_a_shorter_one() -> None:
 
 @pytest.mark.parametrize(("units", "word"), [(10.0, "is reached"), (90.0, "is MISSED")])
 def test_a_bar_that_is_missed_is_said_to_be(units: float, word: str, tmp_path: Path) -> None:
-    page.write([_entry("fedavg", 100.0), _entry(grid.OURS, units)], QUICK, tmp_path, "thinwire bench delayed")
+    page.write([_entry("fedavg", 100.0), _entry(methods.OURS, units)], QUICK, tmp_path, "thinwire bench delayed")
 
     assert word in (tmp_path / "delayed.md").read_text()
 
 
 def test_a_run_that_never_got_there_has_no_time(tmp_path: Path) -> None:
-    page.write([_entry("fedavg", None), _entry(grid.OURS, 10.0)], QUICK, tmp_path, "thinwire bench delayed")
+    page.write([_entry("fedavg", None), _entry(methods.OURS, 10.0)], QUICK, tmp_path, "thinwire bench delayed")
 
     assert "| fedavg + | 0 of 1 | > 99 |" in (tmp_path / "delayed.md").read_text()
 
 
 def test_every_place_of_the_table_is_a_scenario_that_can_be_read() -> None:
     for one in (place for part in PARTS for place in places(FULL, part)):
-        scenario = grid.scenario(FULL, one.alpha, one.link, one.method, target=0.4)
-        assert scenario.devices == grid.DEVICES
+        scenario = scenario_of(FULL, one.alpha, one.link, one.method, target=0.4)
+        assert scenario.devices == links.DEVICES
 
 
 def test_the_network_has_as_many_parameters_as_the_links_were_reckoned_for() -> None:
@@ -106,4 +107,4 @@ def test_the_network_has_as_many_parameters_as_the_links_were_reckoned_for() -> 
 
     module = load_task("cifar10", {"size": "small"}).model()
 
-    assert sum(parameter.numel() for parameter in module.parameters()) == grid.PARAMETERS
+    assert sum(parameter.numel() for parameter in module.parameters()) == links.PARAMETERS

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 
-from thinwire.bench.delayed import grid
-from thinwire.bench.delayed.grid import Asked, Link, Size
+from thinwire.bench.delayed import grid, links, methods
+from thinwire.bench.delayed.grid import Asked, Size
+from thinwire.bench.delayed.links import Link
+from thinwire.bench.delayed.scenarios import scenario_of
 from thinwire.bench.delayed.timing import reached, retimed
 from thinwire.common.history import History, Row
 from thinwire.sim.cell import Cell
@@ -77,8 +79,8 @@ def measure(
 
 
 def _references(alpha: str, size: Size) -> list[Cell]:
-    scenario = grid.scenario(
-        size, alpha, grid.NEAR, grid.REFERENCE, target=0.0, most_commits=size.reference_rounds
+    scenario = scenario_of(
+        size, alpha, links.NEAR, methods.REFERENCE, target=0.0, most_commits=size.reference_rounds
     )
     return [Cell(scenario, "fedavg", seed, f"reference/{alpha}") for seed in grid.reference_seeds(size, alpha)]
 
@@ -97,20 +99,20 @@ def _cells(one: Asked, size: Size, target: float) -> Iterator[Cell]:
     if not one.method.lockstep:
         yield _cell(one, size, target, one.link)
         return
-    yield _cell(one, size, target, grid.NEAR)
-    if one.link != grid.NEAR:
+    yield _cell(one, size, target, links.NEAR)
+    if one.link != links.NEAR:
         yield _cell(one, size, 0.0, one.link, PROBED_ROUNDS)
 
 
 def _cell(one: Asked, size: Size, target: float, link: Link, most_commits: int = 0) -> Cell:
-    scenario = grid.scenario(size, one.alpha, link, one.method, target=target, most_commits=most_commits)
+    scenario = scenario_of(size, one.alpha, link, one.method, target=target, most_commits=most_commits)
     return Cell(scenario, one.method.name, one.seed, scenario.name)
 
 
 def _entry(one: Asked, target: float, found: dict[tuple[str, str, int], History]) -> Entry:
     name, seed = one.method.name, one.seed
     if one.method.lockstep:
-        history = found[(f"{one.alpha}/{grid.NEAR}", name, seed)]
+        history = found[(f"{one.alpha}/{links.NEAR}", name, seed)]
         probe = found[(f"{one.alpha}/{one.link}", name, seed)]
         when = retimed(history, probe, one.link.rate_bps)
     else:
@@ -120,11 +122,11 @@ def _entry(one: Asked, target: float, found: dict[tuple[str, str, int], History]
     densities = [density for row in history.rows for density in row.density.values()]
     return Entry(
         one.alpha, one.link.round_trip, one.link.dense, name, seed, target,
-        units=when[row.version] / grid.UNIT_S if row else None,
+        units=when[row.version] / links.UNIT_S if row else None,
         bytes_up=row.bytes_up if row else None,
         bytes_down=row.bytes_down if row else None,
         best=max((row.accuracy or 0.0 for row in history.measured), default=0.0),
-        until=when[history.rows[-1].version] / grid.UNIT_S,
+        until=when[history.rows[-1].version] / links.UNIT_S,
         delay_steps=history.rows[-1].delay_steps,
         density=mean(densities) if densities else 0.0,
     )  # fmt: skip

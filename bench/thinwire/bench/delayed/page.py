@@ -9,9 +9,10 @@ from math import inf
 from pathlib import Path
 from statistics import median
 
-from thinwire.bench.delayed import grid
 from thinwire.bench.delayed.cells import TARGET_SHARE, Entry
-from thinwire.bench.delayed.grid import Link, Size
+from thinwire.bench.delayed.grid import EVEN, WORST, Size
+from thinwire.bench.delayed.links import DEVICES, FAR, LATENCY, LOCAL_STEPS, LONG, PARAMETERS, Link
+from thinwire.bench.delayed.methods import ABLATIONS, DENSE_SYNCHRONOUS, DRIFT, LEARNING_RATE, METHODS, OURS, SLOWER
 from thinwire.common.history import versions
 from thinwire.common.units import about
 
@@ -25,9 +26,9 @@ def write(entries: Sequence[Entry], size: Size, folder: Path, command: str) -> N
 
     folder.mkdir(parents=True, exist_ok=True)
     series = {
-        name: [(link.round_trip, at[link]) for link in sorted(grid.LATENCY) if link in at]
+        name: [(link.round_trip, at[link]) for link in sorted(LATENCY) if link in at]
         for name in _methods(entries)
-        if (at := _by_link(entries, grid.WORST, name))
+        if (at := _by_link(entries, WORST, name))
     }
     shown = {name: points for name, points in series.items() if len(points) > 1}
     if shown:
@@ -41,7 +42,7 @@ def _page(entries: Sequence[Entry], size: Size, command: str, drawn: bool) -> It
     yield from _head(size, command)
     yield from _verdict(entries)
     for alpha in sorted({entry.alpha for entry in entries}):
-        yield from _setting([entry for entry in entries if entry.method in grid.METHODS], alpha)
+        yield from _setting([entry for entry in entries if entry.method in METHODS], alpha)
     yield from _ablation(entries)
     if drawn:
         yield from ("![units to the target, by round trip](delayed.svg)", "")
@@ -49,26 +50,26 @@ def _page(entries: Sequence[Entry], size: Size, command: str, drawn: bool) -> It
 
 def _head(size: Size, command: str) -> Iterator[str]:
     used = ", ".join(f"{name} {version}" for name, version in versions().items())
-    slower = ", ".join(f"`{name}`" for name, method in grid.METHODS.items() if grid.SLOWER in method.settings)
+    slower = ", ".join(f"`{name}`" for name, method in METHODS.items() if SLOWER in method.settings)
     yield from (
         "# The delayed update: time to one accuracy",
         "",
         f"Written by `{command}` on {datetime.now(timezone.utc):%Y-%m-%d}; {used}; {os.cpu_count()} cores.",
         "",
-        f"CIFAR-10, {grid.DEVICES} devices, a network of {grid.PARAMETERS:,} parameters (GroupNorm), batches of 10,"
-        f" {grid.LOCAL_STEPS} local steps between two deltas, in virtual time with the product's own cores. A unit is"
-        f" the time of these {grid.LOCAL_STEPS} steps. A link is its round trip and the time of one dense float32 model"
+        f"CIFAR-10, {DEVICES} devices, a network of {PARAMETERS:,} parameters (GroupNorm), batches of 10,"
+        f" {LOCAL_STEPS} local steps between two deltas, in virtual time with the product's own cores. A unit is"
+        f" the time of these {LOCAL_STEPS} steps. A link is its round trip and the time of one dense float32 model"
         " each way, in units. The accuracy is the coordinator's model's, on the first"
         f" {size.test_examples:,} test pictures. The target is {TARGET_SHARE:.0%} of what synchronous dense FedAvg"
         f" reaches in {size.reference_rounds} rounds, the mean of its seeds, fixed before the other runs; it counts as"
         " reached at the first of two measurements in a row. `> 245` is a run that was not there when it ended: every"
         f" method has {size.most_rounds} rounds at most, and one with overlap no more than {size.most_units} units;"
-        f" twice as many of both with overlap where the round trip is {grid.LONG} units.",
+        f" twice as many of both with overlap where the round trip is {LONG} units.",
         "",
-        f"Devices step at {grid.LEARNING_RATE} or half of it, whichever was sooner on the first seed: at half with"
+        f"Devices step at {LEARNING_RATE} or half of it, whichever was sooner on the first seed: at half with"
         f" {slower}, at the whole with the others and for the FedAvg of the target. The server's rate of `fedadam` and"
-        f" `fedyogi` is the better of two on the first seed, too. `{grid.OURS}` has the drift correction, as strong as"
-        f" the link's window bears and {grid.DRIFT} at most; that and its rate were chosen on seeds that are not here.",
+        f" `fedyogi` is the better of two on the first seed, too. `{OURS}` has the drift correction, as strong as"
+        f" the link's window bears and {DRIFT} at most; that and its rate were chosen on seeds that are not here.",
         "",
         "Synchronous dense methods (+) learn the same on every link: their rounds are run once without a link, and the"
         " first four again on each link; their deltas must be the same there, bytes up within 1% and accuracies within"
@@ -79,15 +80,15 @@ def _head(size: Size, command: str) -> Iterator[str]:
 
 
 def _verdict(entries: Sequence[Entry]) -> Iterator[str]:
-    here = [entry for entry in entries if (entry.alpha, Link(entry.round_trip, entry.dense)) == (grid.WORST, grid.FAR)]
-    at = {name: units for name in grid.METHODS if (units := _median([e for e in here if e.method == name]))}
-    dense = {name: units for name, units in at.items() if name in grid.DENSE_SYNCHRONOUS}
-    if grid.OURS not in at or not dense:
+    here = [entry for entry in entries if (entry.alpha, Link(entry.round_trip, entry.dense)) == (WORST, FAR)]
+    at = {name: units for name in METHODS if (units := _median([e for e in here if e.method == name]))}
+    dense = {name: units for name, units in at.items() if name in DENSE_SYNCHRONOUS}
+    if OURS not in at or not dense:
         return
-    ours, best = at.pop(grid.OURS), min(dense, key=lambda name: dense[name])
+    ours, best = at.pop(OURS), min(dense, key=lambda name: dense[name])
     ratio, next_best = dense[best] / ours, min(at, key=lambda name: at[name])
     yield from (
-        f"In the worst setting, alpha {grid.WORST} on {_words(grid.FAR)}: `{grid.OURS}` {ours:.0f} units, the best"
+        f"In the worst setting, alpha {WORST} on {_words(FAR)}: `{OURS}` {ours:.0f} units, the best"
         f" synchronous dense method, `{best}`, {dense[best]:.0f}: {ratio:.1f} times. The bar of {BAR:.1f} times is"
         f" {'reached' if ratio >= BAR else 'MISSED'} by the medians of the seeds; against each seed's own best of these"
         f" methods it is {', '.join(f'{one:.1f}' for one in _seed_ratios(here))} times. The next best of all methods is"
@@ -99,18 +100,18 @@ def _verdict(entries: Sequence[Entry]) -> Iterator[str]:
 def _seed_ratios(here: Sequence[Entry]) -> Iterator[float]:
     for seed in sorted({entry.seed for entry in here}):
         units = {entry.method: entry.units for entry in here if entry.seed == seed and entry.units is not None}
-        dense = [units[name] for name in grid.DENSE_SYNCHRONOUS if name in units]
-        if grid.OURS in units and dense:
-            yield min(dense) / units[grid.OURS]
+        dense = [units[name] for name in DENSE_SYNCHRONOUS if name in units]
+        if OURS in units and dense:
+            yield min(dense) / units[OURS]
 
 
 def _setting(entries: Sequence[Entry], alpha: str) -> Iterator[str]:
     here = [entry for entry in entries if entry.alpha == alpha]
     target = here[0].target
-    yield from (f"## {'IID' if alpha == grid.EVEN else f'Dirichlet {alpha}'}: target {target:.3f}", "")
+    yield from (f"## {'IID' if alpha == EVEN else f'Dirichlet {alpha}'}: target {target:.3f}", "")
     links = sorted({Link(entry.round_trip, entry.dense) for entry in here})
-    if grid.FAR in links:
-        yield from _one_link(here, grid.FAR)
+    if FAR in links:
+        yield from _one_link(here, FAR)
     yield from ("Units to the target, median of the seeds that were run:", "")
     yield f"| link: round trip / dense | {' | '.join(f'{link.round_trip:g} / {link.dense:g}' for link in links)} |"
     yield f"| --- |{' ---: |' * len(links)}"
@@ -121,19 +122,19 @@ def _setting(entries: Sequence[Entry], alpha: str) -> Iterator[str]:
 
 
 def _ablation(entries: Sequence[Entry]) -> Iterator[str]:
-    seeds = {entry.seed for entry in entries if entry.method in grid.ABLATIONS}
+    seeds = {entry.seed for entry in entries if entry.method in ABLATIONS}
     shown = [
         entry for entry in entries
-        if entry.method in (grid.OURS, *grid.ABLATIONS) and entry.alpha == grid.WORST and entry.seed in seeds
+        if entry.method in (OURS, *ABLATIONS) and entry.alpha == WORST and entry.seed in seeds
     ]  # fmt: skip
     if seeds:
-        yield from (f"## `{grid.OURS}` with one part changed, Dirichlet {grid.WORST}", "")
-        yield from _one_link(shown, grid.FAR)
+        yield from (f"## `{OURS}` with one part changed, Dirichlet {WORST}", "")
+        yield from _one_link(shown, FAR)
 
 
 def _one_link(here: Sequence[Entry], link: Link) -> Iterator[str]:
     at_link = [entry for entry in here if Link(entry.round_trip, entry.dense) == link]
-    ours = _median([entry for entry in at_link if entry.method == grid.OURS])
+    ours = _median([entry for entry in at_link if entry.method == OURS])
     yield from (f"On {_words(link)}:", "")
     yield "| method | seeds | units to the target | times ours | up | down | density | delay, steps | best |"
     yield "| --- |" + " ---: |" * 8
@@ -157,7 +158,7 @@ def _words(link: Link) -> str:
 
 
 def _marked(name: str) -> str:
-    return f"{name} +" if name in grid.DENSE_SYNCHRONOUS else name
+    return f"{name} +" if name in DENSE_SYNCHRONOUS else name
 
 
 def _methods(entries: Sequence[Entry]) -> list[str]:
