@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from thinwire.cli.failure import CommandError
-from thinwire.cli.journal import folder, run_of
+from thinwire.cli.journal.run import folder, run_of
 from thinwire.common.exits import Exit
 
 if TYPE_CHECKING:
