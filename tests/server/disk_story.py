@@ -20,7 +20,8 @@ from thinwire.server.journal import Journal
 from thinwire.server.metrics import CoordinatorMetrics
 from thinwire.server.recorder import Recorder
 from thinwire.server.reserve import Reserve
-from thinwire.sim.disk import SimFile, SimFolder
+from thinwire.sim.disk import SimFolder
+from thinwire.sim.file import SimFile
 
 NOBODY: Any = SimpleNamespace()
 MIB = 2**20

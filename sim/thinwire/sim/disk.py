@@ -1,9 +1,6 @@
 """A disk in memory that fails as real ones do: power cuts, a full disk, errors, flipped bits.
 
-A `SimFolder` is the twin of `OsFolder`. What a power cut leaves is drawn sector by sector, so that of two writes which
-were not synced the later one may be there and the earlier one not; the end may be cut anywhere, or hold rubbish. Names
-follow the same rule: a file that was removed may be back. A killed process, unlike a power cut, loses nothing that
-was written.
+A `SimFolder` is the twin of `OsFolder`. A killed process, unlike a power cut, loses nothing that was written.
 
 Every change is a named point, such as `coordinator.journal.append.before`; whoever looks on may raise a Crash there.
 """
@@ -13,12 +10,11 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from functools import cache
 
 from thinwire.common.errors import DiskError, DiskFullError
-
-SECTOR_BYTES = 512
+from thinwire.sim.file import Data, SimFile
+from thinwire.sim.power_cut import left, names_left
 
 
 class Crash(BaseException):  # no error: it ends a simulated process wherever it is, past all handlers
@@ -32,65 +28,6 @@ class Crash(BaseException):  # no error: it ends a simulated process wherever it
 Reach = Callable[[str], None]
 
 
-@dataclass(slots=True, eq=False)
-class _Data:
-    """The bytes of one file: as the process reads them, and what of them a power cut leaves for sure."""
-
-    live: bytearray = field(default_factory=bytearray)
-    safe: bytes = b""
-    rotten_from: int | None = None  # a sync failed: whatever is said later, from here on nothing is sure
-
-
-class SimFile:
-    """See thinwire.common.disk.File."""
-
-    def __init__(self, folder: SimFolder, name: str, data: _Data) -> None:
-        self._folder, self._name, self._data = folder, name, data
-        self._life = folder.life
-        self.size = len(data.live)
-
-    def append(self, data: bytes) -> None:
-        """See File."""
-        folder = self._folder
-        folder.change(self._name, "append", self._life)
-        folder.demand_room(self._name, len(data))
-        folder.reach(self._name, "append.before")
-        half = folder.dice.randrange(len(data) + 1)
-        self._data.live += data[:half]
-        folder.reach(self._name, "append.during")
-        self._data.live += data[half:]
-        self.size = len(self._data.live)
-        folder.reach(self._name, "append.after")
-
-    def sync(self) -> None:
-        """See File."""
-        self._folder.reach(self._name, "sync.before")
-        try:
-            self._folder.change(self._name, "sync", self._life)
-        except DiskError:
-            if self._data.rotten_from is None:
-                self._data.rotten_from = len(self._data.safe)
-            raise
-        self._settle()
-        self._folder.reach(self._name, "sync.after")
-
-    def cut(self, size: int) -> None:
-        """See File."""
-        self._folder.change(self._name, "cut", self._life)
-        self._folder.reach(self._name, "cut.before")
-        del self._data.live[size:]
-        self.size = size
-        self._settle()
-        self._folder.reach(self._name, "cut.after")
-
-    def close(self) -> None:
-        """See File."""
-
-    def _settle(self) -> None:
-        if self._data.rotten_from is None:
-            self._data.safe = bytes(self._data.live)
-
-
 class SimFolder:
     """See thinwire.common.disk.Folder; `owner` begins the names of its points, `dice` say what a power cut leaves."""
 
@@ -101,8 +38,8 @@ class SimFolder:
         self.room: int | None = None
         self.written_bytes = self.syncs = self.errors = 0
         self._reach = reach
-        self._names: dict[str, _Data] = {}
-        self._safe_names: dict[str, _Data] = {}
+        self._names: dict[str, Data] = {}
+        self._safe_names: dict[str, Data] = {}
         self._fails_in: int | None = None
 
     # -- what the product asks of it ---------------------------------------------------------------------------
@@ -127,7 +64,7 @@ class SimFolder:
             self.change(name, "open", self.life)
             self.demand_room(name, 1)
             self.reach(name, "open.before")
-            self._names[name] = _Data()
+            self._names[name] = Data()
         self.reach(name, "open.during")
         self._sync_names()
         self.reach(name, "open.after")
@@ -139,7 +76,7 @@ class SimFolder:
         self.reach(name, "replace.before")
         fresh = b"".join(parts)
         self.demand_room(name, len(fresh))
-        self._names[name] = _Data(bytearray(fresh), fresh)
+        self._names[name] = Data(bytearray(fresh), fresh)
         self.reach(name, "replace.during")
         self._sync_names()
         self.reach(name, "replace.after")
@@ -149,7 +86,7 @@ class SimFolder:
         if self.full or self.read_only:
             return
         self.reach(name, "jot.before")
-        found = self._names.setdefault(name, _Data())
+        found = self._names.setdefault(name, Data())
         found.live[: len(data)] = data
         self.reach(name, "jot.after")
 
@@ -193,11 +130,11 @@ class SimFolder:
         """The process is gone; with `power`, so is what was not synced, or some of it."""
         self.life += 1
         if power:
-            self._names = self._names_left()
+            self._names = names_left(self._names, self._safe_names, self.dice)
             self._safe_names = dict(self._names)
         for data in self._names.values():
             if power or data.rotten_from is not None:
-                data.live = bytearray(self._left(data))
+                data.live = bytearray(left(data, self.dice))
                 data.safe = bytes(data.live)
             data.rotten_from = None
 
@@ -218,7 +155,7 @@ class SimFolder:
     def restore(self, files: dict[str, bytes]) -> None:
         """Put a copy back in place of all files; nobody may have them open."""
         self.life += 1
-        self._names = {name: _Data(bytearray(data), data) for name, data in files.items()}
+        self._names = {name: Data(bytearray(data), data) for name, data in files.items()}
         self._safe_names = dict(self._names)
 
     # -- for files ---------------------------------------------------------------------------------------------
@@ -245,7 +182,7 @@ class SimFolder:
 
     # -- inside ------------------------------------------------------------------------------------------------
 
-    def _found(self, name: str) -> _Data:
+    def _found(self, name: str) -> Data:
         if name not in self._names:
             raise DiskError(f"cannot read {name}: no such file or directory")
         return self._names[name]
@@ -261,39 +198,6 @@ class SimFolder:
 
     def _sync_names(self) -> None:
         self._safe_names = dict(self._names)
-
-    def _names_left(self) -> dict[str, _Data]:
-        left = {}
-        for name in sorted(self._names.keys() | self._safe_names.keys()):
-            candidates = (self._names.get(name), self._safe_names.get(name))
-            chosen = candidates[0] if candidates[0] is candidates[1] else self.dice.choice(candidates)
-            if chosen is not None:
-                left[name] = chosen
-        return left
-
-    def _left(self, data: _Data) -> bytes:
-        safe, live = data.safe, bytes(data.live)
-        if safe == live:
-            return live
-        kind = self.dice.randrange(5)
-        if kind == 0:
-            return safe
-        if kind == 1:
-            return live
-        if kind == 2 and len(live) > len(safe):
-            return live[: self.dice.randrange(len(safe), len(live))]
-        if kind == 3 and len(live) > len(safe):
-            start = self.dice.randrange(len(safe), len(live))
-            return live[:start] + self.dice.randbytes(len(live) - start)
-        return self._sectors(safe, live)
-
-    def _sectors(self, safe: bytes, live: bytes) -> bytes:
-        left = bytearray(live)
-        for start in range(0, len(live), SECTOR_BYTES):
-            if self.dice.random() < 0.5:
-                end = min(start + SECTOR_BYTES, len(live))
-                left[start:end] = safe[start:end].ljust(end - start, b"\0")
-        return bytes(left)
 
 
 @cache
