@@ -225,6 +225,13 @@ def test_every_name_of_a_method_is_one_that_can_be_chosen() -> None:
     ("text", "words"),
     [
         ("[correction]\ndrift = 0.5", "above two rounds of delay"),
+        ("[training]\nwindow = 2\nomega = 0.4\n[correction]\ndrift = 0.5", "set correction.drift to at most omega"),
+        ("[training]\nwindow = 2\n[correction]\ndrift = 0.5\n[aggregation]\nserver_learning_rate = 2",
+         "aggregation.server_learning_rate = 1"),
+        ('[training]\nwindow = 2\n[correction]\ndrift = 0.5\n[aggregation]\ndenominator = "buffer"',
+         'aggregation.denominator = "all"'),
+        ('[training]\nwindow = 2\n[correction]\ndrift = 0.5\n[aggregation]\nserver_optimizer = "yogi"',
+         'aggregation.server_optimizer = "sgd"'),
         ("[correction]\ntaylor = 16", 'training.omega = "dga"'),
         ('[training]\nomega = "eager"', "1/aggregation.min_devices"),
         ('[training]\nomega = "sixth"',
@@ -260,8 +267,9 @@ def test_drift_correction_is_allowed_where_delay_is_short() -> None:
 
 
 def test_over_a_long_delay_drift_correction_is_allowed_as_weak_as_the_refusal_says() -> None:
-    long = "[training]\nwindow = 7\n[correction]\ndrift_memory = 0.9\ndrift = "
-    (problem,) = problems_of(long + "0.5", CoordinatorSettings)
-    assert "set correction.drift to at most 0.28 and drift_memory to at least 0.9" in problem
-    assert loads(long + "0.28", CoordinatorSettings).correction.drift == 0.28
-    assert problems_of(long.replace("0.9", "0.8") + "0.28", CoordinatorSettings)
+    for window, most in (7, 0.2857), (201, 0.0099), (256, 0.0078):
+        long = f"[training]\nwindow = {window}\n[correction]\ndrift_memory = 0.9\ndrift = "
+        (problem,) = problems_of(long + "0.5", CoordinatorSettings)
+        assert f"set correction.drift to at most {most} and drift_memory to at least 0.9" in problem
+        assert loads(f"{long}{most}", CoordinatorSettings).correction.drift == most
+        assert problems_of(f"{long.replace('0.9', '0.8')}{most}", CoordinatorSettings)

@@ -7,6 +7,7 @@ import math
 from thinwire.common.codec import ValueCode, kept_of
 from thinwire.common.layout import Layout
 from thinwire.common.settings import CoordinatorSettings
+from thinwire.common.settings.omega import omega_of
 from thinwire.common.values import Plan
 from thinwire.server.admit import Admission
 from thinwire.server.density import DensityRules, LinkRules
@@ -94,13 +95,6 @@ def plan_of(settings: CoordinatorSettings) -> Plan:
         waits_for=_told(t.waits_for, "commit"),
         rebase=_told(t.rebase, "at-once"),
     )
-
-
-def omega_of(settings: CoordinatorSettings) -> float:
-    """The weight of own pending work, as a number."""
-    names = {"overwrite": 0.0, "eager": 1.0 / settings.aggregation.min_devices, "half": 0.5, "dga": 1.0}
-    omega = settings.training.omega
-    return names[omega] if isinstance(omega, str) else omega
 
 
 def gain_of(settings: CoordinatorSettings) -> float:

@@ -58,11 +58,11 @@ def _without(what: str, settings: str, *, overlaps: bool = True, drifts: bool = 
     return Method(what, f"{_OURS}\n{settings}", dense=False, overlaps=overlaps, drifts=drifts)
 
 
-# Our arm with one part changed or switched off, all else as it is.
+# Our arm with one part changed or switched off, all else as it is; without the drift correction where it cannot be.
 ABLATIONS: Mapping[str, Method] = {
     method.name: method
     for method in (
-        _without("omega-overwrite", 'training.omega = "overwrite"'),
+        _without("omega-overwrite", 'training.omega = "overwrite"', drifts=False),
         _without("omega-dga", 'training.omega = "dga"'),
         _without("residual-keep", 'correction.residual = "keep"'),
         _without("drift-off", "", drifts=False),
@@ -74,6 +74,7 @@ ABLATIONS: Mapping[str, Method] = {
             "server-yogi",
             'aggregation.server_optimizer = "yogi"\naggregation.server_learning_rate = 0.01\n'
             "aggregation.server_momentum = 0.9",
+            drifts=False,
         ),
     )
 }

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
-
 from thinwire.bench.delayed.grid import EVEN, Size
 from thinwire.bench.delayed.links import DEVICES, LOCAL_STEPS, LONG, STEP_S, UNIT_S, Link
 from thinwire.bench.delayed.methods import DRIFT, LEARNING_RATE, Method
-from thinwire.common.drift import LONG_MEMORY, SHORT_ROUNDS
+from thinwire.common.drift import LONG_MEMORY, strongest
 from thinwire.sim.settings import Scenario, read_scenario
 
 
@@ -52,8 +50,7 @@ max_commits = {most_commits or patience * size.most_rounds * _commits_a_round(me
 
 
 def _correction(window: int) -> str:
-    strength = math.floor(100 * min(DRIFT, SHORT_ROUNDS / window)) / 100
-    return f"correction.drift = {strength}\ncorrection.drift_memory = {LONG_MEMORY}"
+    return f"correction.drift = {min(DRIFT, strongest(window))}\ncorrection.drift_memory = {LONG_MEMORY}"
 
 
 def _commits_a_round(method: Method) -> int:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from thinwire.common.drift import LONG_MEMORY, SHORT_ROUNDS, bearable_rounds
+from thinwire.common.drift import LONG_MEMORY, bearable_rounds, strongest
 from thinwire.common.settings.names import shown
+from thinwire.common.settings.omega import omega_of
 
 if TYPE_CHECKING:
     from thinwire.common.settings.coordinator import CoordinatorSettings
@@ -34,21 +34,38 @@ def conflicts(settings: CoordinatorSettings) -> Iterator[str]:
         for key, number in told.items()
         if number > MOST_IN_A_PLAN
     )
-    # A window bounds how many rounds of delay there can be.
-    if c.drift and t.overlap and t.window > bearable_rounds(c.drift, c.drift_memory):
-        weak = math.floor(100 * SHORT_ROUNDS / t.window) / 100
-        yield (
-            f"correction.drift is {c.drift} with drift_memory = {c.drift_memory} and training.window = {t.window};"
-            " above two rounds of delay it drives devices apart, unless it is weak and remembers for long: set"
-            f" correction.drift to at most {weak} and drift_memory to at least {LONG_MEMORY}, or training.window to at"
-            " most 2, or training.overlap = false, or correction.drift = 0"
-        )
+    if c.drift and t.overlap:
+        yield from _of_the_drift_correction(settings)
     if c.taylor:
         yield from _of_the_taylor_term(settings)
     if c.merge == "mix":
         yield from _of_mixing(settings)
     if settings.aggregation.mixing == "model":
         yield from _of_mixing_models(settings)
+
+
+def _of_the_drift_correction(settings: CoordinatorSettings) -> Iterator[str]:
+    t, c, a = settings.training, settings.correction, settings.aggregation
+    otherwise = "or training.overlap = false, or correction.drift = 0"
+    # The delay that is to be expected; a device that measures a longer one forgets what it has learned.
+    if t.window > bearable_rounds(c.drift, c.drift_memory):
+        yield (
+            f"correction.drift is {c.drift} with drift_memory = {c.drift_memory} and training.window = {t.window};"
+            " above two rounds of delay it drives devices apart, unless it is weak and remembers for long: set"
+            f" correction.drift to at most {strongest(t.window):g} and drift_memory to at least {LONG_MEMORY}, or"
+            f" training.window to at most 2, {otherwise}"
+        )
+    if c.drift > omega_of(settings):
+        yield (
+            f"correction.drift is {c.drift} with training.omega = {shown(t.omega)}; above omega a device's own pending"
+            f" work counts against itself and runs away: set correction.drift to at most omega, {otherwise}"
+        )
+    if (a.server_optimizer, a.server_learning_rate, a.denominator) != ("sgd", 1.0, "all"):
+        yield (
+            f"correction.drift is {c.drift}, with overlap, and the coordinator does not just add up what the devices"
+            ' did; set aggregation.server_optimizer = "sgd", aggregation.server_learning_rate = 1 and'
+            f' aggregation.denominator = "all", {otherwise}'
+        )
 
 
 def _of_the_taylor_term(settings: CoordinatorSettings) -> Iterator[str]:
