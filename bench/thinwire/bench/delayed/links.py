@@ -49,4 +49,4 @@ FAR = Link(5, 10)
 WITH_BANDWIDTH = (Link(20, 10), Link(5, 1))
 LATENCY = (Link(5, 0), Link(10, 0), NEAR)
 # From this round trip on, what overlaps is given twice the time.
-LONG = 20
+LONG = 10

@@ -19,8 +19,8 @@ class Method:
     drifts: bool = False  # with the drift correction, as strong as its window bears
 
 
-# Each method has the better of two learning rates on the first seed, this one and half of it; so has the server of
-# fedadam and fedyogi. The drift correction and the rate of our arm were chosen on seeds 7 and 8.
+# Each method has the better of two learning rates on the first seed, this one and half of it; the server of fedadam and
+# fedyogi the best of four. The drift correction and the rate of our arm were chosen on seeds 7 and 8.
 LEARNING_RATE = 0.1
 SLOWER = f"training.learning_rate = {LEARNING_RATE / 2}"
 SERVER = "aggregation.server_learning_rate = 0.01"
