@@ -10,6 +10,7 @@ import pytest
 from thinwire.bench.delayed import FULL, PARTS, QUICK, Entry, grid, links, methods, page, places
 from thinwire.bench.delayed.scenarios import scenario_of
 from thinwire.bench.delayed.timing import DelayedError, reached, retimed
+from thinwire.common.errors import SettingsError
 from thinwire.common.history import End, Header, History, Row
 from thinwire.sim.cell import Cell, run_cell
 from thinwire.sim.settings import read_scenario
@@ -108,3 +109,10 @@ def test_the_network_has_as_many_parameters_as_the_links_were_reckoned_for() -> 
     module = load_task("cifar10", {"size": "small"}).model()
 
     assert sum(parameter.numel() for parameter in module.parameters()) == links.PARAMETERS
+
+
+def test_only_some_methods_may_be_asked_for_and_a_slip_names_the_nearest() -> None:
+    asked = places(FULL, "worst")
+    assert {one.method.name for one in grid.of_methods(asked, ("fedyogi", "dga"))} == {"fedyogi", "dga"}
+    with pytest.raises(SettingsError, match=r"no method 'fedyog', but .*; did you mean 'fedyogi'"):
+        grid.of_methods(asked, ("fedyog",))

@@ -113,20 +113,22 @@ def overlap(quick: bool, out: Path | None, cells: Path | None, as_json: bool) ->
     help="These tables only; may be repeated.",
 )  # fmt: skip
 @click.option("--seed", "seeds", type=click.IntRange(1), multiple=True, help="These seeds only; may be repeated.")
+@click.option("--method", "methods", multiple=True, help="These methods only; may be repeated.")
 @_jobs
 @_cells("simulated/delayed")
 @click.option("--stored", is_flag=True, help="Run nothing: tables of the runs that are there.")
 @_out
 @_json
 def delayed(
-    quick: bool, parts: tuple[str, ...], seeds: tuple[int, ...], jobs: int, cells: Path, stored: bool,
-    out: Path | None, as_json: bool,
+    quick: bool, parts: tuple[str, ...], seeds: tuple[int, ...], methods: tuple[str, ...], jobs: int, cells: Path,
+    stored: bool, out: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Time to one accuracy on CIFAR-10, for every method, on thin links. Needs `thinwire data fetch cifar10`.
 
     \b
-    Example:
+    Examples:
       thinwire bench delayed --quick --jobs 2
+      thinwire bench delayed --part worst --method fedyogi --method delayed-dynamic --seed 4 --seed 5
     """
     from thinwire.bench import delayed as measured
     from thinwire.cli.progress import progress
@@ -134,11 +136,14 @@ def delayed(
     size, chosen = (measured.QUICK, ()) if quick else (measured.FULL, parts or measured.PARTS)
     size = dataclasses.replace(size, seeds=seeds or size.seeds)
     asked = [one for part in chosen for one in measured.places(size, part)] or measured.quick_places(size)
+    if methods:
+        asked = measured.of_methods(asked, methods)
     with progress() as told:
         folder = cells / ("quick" if quick else "full")
         entries = measured.measure(asked, size, folder, jobs, told.seen, told.finished, only_stored=stored)
     if out is not None:
-        options = ["--quick"] if quick else [f"--part {part}" for part in parts] + [f"--seed {seed}" for seed in seeds]
+        options = [*(["--quick"] if quick else []), *(f"--part {part}" for part in parts)]
+        options += [*(f"--seed {seed}" for seed in seeds), *(f"--method {method}" for method in methods)]
         measured.write(entries, size, out, " ".join(["thinwire bench delayed", *options]))
     _print(entries, as_json)
 

@@ -5,7 +5,7 @@ of rounds. Every run is a simulation with the product's own cores; it ends at it
 """
 
 from thinwire.bench.delayed.cells import Entry, measure
-from thinwire.bench.delayed.grid import FULL, PARTS, QUICK, places, quick_places
+from thinwire.bench.delayed.grid import FULL, PARTS, QUICK, of_methods, places, quick_places
 from thinwire.bench.delayed.page import write
 
-__all__ = ["FULL", "PARTS", "QUICK", "Entry", "measure", "places", "quick_places", "write"]
+__all__ = ["FULL", "PARTS", "QUICK", "Entry", "measure", "of_methods", "places", "quick_places", "write"]

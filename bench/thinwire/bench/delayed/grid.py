@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from thinwire.bench.delayed.links import FAR, LATENCY, WITH_BANDWIDTH, Link
 from thinwire.bench.delayed.methods import ABLATIONS, METHODS, OURS, Method
+from thinwire.common.errors import SettingsError
+from thinwire.common.settings.names import nearest
 
 # The worst setting, where the bar is; then the milder ones.
 WORST, MIDDLE, EVEN = "0.1", "0.5", "iid"
@@ -68,3 +71,14 @@ def places(size: Size, part: str) -> list[Asked]:
         case _:
             grid = (*WITH_BANDWIDTH, *LATENCY)
             return [Asked(WORST, link, method, first) for link in grid for method in methods]
+
+
+def of_methods(asked: Sequence[Asked], names: Sequence[str]) -> list[Asked]:
+    """The places of these methods; raise SettingsError for one that has none."""
+    there = list(dict.fromkeys(one.method.name for one in asked))
+    for name in names:
+        if name not in there:
+            close = nearest(name, there)
+            hint = f"; did you mean {close!r}?" if close else ""
+            raise SettingsError(f"these tables have no method {name!r}, but {', '.join(there)}{hint}")
+    return [one for one in asked if one.method.name in names]
