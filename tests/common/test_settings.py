@@ -232,6 +232,8 @@ def test_every_name_of_a_method_is_one_that_can_be_chosen() -> None:
          'aggregation.denominator = "all"'),
         ('[training]\nwindow = 2\n[correction]\ndrift = 0.5\n[aggregation]\nserver_optimizer = "yogi"',
          'aggregation.server_optimizer = "sgd"'),
+        ("[training]\nwindow = 2\n[correction]\ndrift = 0.5\n[aggregation]\nserver_momentum = 0.9",
+         "aggregation.server_momentum = 0"),
         ("[correction]\ntaylor = 16", 'training.omega = "dga"'),
         ('[training]\nomega = "eager"', "1/aggregation.min_devices"),
         ('[training]\nomega = "sixth"',

@@ -60,11 +60,11 @@ def _of_the_drift_correction(settings: CoordinatorSettings) -> Iterator[str]:
             f"correction.drift is {c.drift} with training.omega = {shown(t.omega)}; above omega a device's own pending"
             f" work counts against itself and runs away: set correction.drift to at most omega, {otherwise}"
         )
-    if (a.server_optimizer, a.server_learning_rate, a.denominator) != ("sgd", 1.0, "all"):
+    if (a.server_optimizer, a.server_learning_rate, a.server_momentum, a.denominator) != ("sgd", 1.0, 0.0, "all"):
         yield (
             f"correction.drift is {c.drift}, with overlap, and the coordinator does not just add up what the devices"
-            ' did; set aggregation.server_optimizer = "sgd", aggregation.server_learning_rate = 1 and'
-            f' aggregation.denominator = "all", {otherwise}'
+            ' did; set aggregation.server_optimizer = "sgd", aggregation.server_learning_rate = 1,'
+            f' aggregation.server_momentum = 0 and aggregation.denominator = "all", {otherwise}'
         )
 
 
